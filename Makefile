@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+# make, make test, make check, make demo, make bench, make fuzz, make install — see README.md.
+# V=1 shows the commands; ASAN=1, UBSAN=1, TSAN=1 build the unit tests with that sanitizer.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+LIBDIR ?= $(PREFIX)/lib
+CFLAGS ?= -O2 -g
+
+VARIANT := $(if $(ASAN),asan)$(if $(UBSAN),ubsan)$(if $(TSAN),tsan)
+BUILD ?= build$(if $(VARIANT),/$(VARIANT))
+SANITIZE := $(if $(ASAN),-fsanitize=address)$(if $(UBSAN),-fsanitize=undefined \
+	-fno-sanitize-recover=all)$(if $(TSAN),-fsanitize=thread)
+Q := $(if $(V),,@)
+
+override CFLAGS += -std=gnu11 -Wall -Wextra -Werror -Wshadow -Wvla -Wmissing-prototypes -fPIC \
+	-fvisibility=hidden -ftls-model=initial-exec -fno-strict-aliasing -D_GNU_SOURCE -I. \
+	-I$(BUILD)/gen -MMD -MP $(SANITIZE)
+override LDFLAGS += $(SANITIZE)
+
+CORE := $(patsubst %.c,$(BUILD)/%.o,$(wildcard core/*.c))
+EXPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard core/export/*.c)) $(BUILD)/gen/otlp.pb-c.o
+AUTO := $(patsubst %.c,$(BUILD)/%.o,$(wildcard preload/*.c hooks/*.c))
+UNIT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c))
+LIBS_EXPORT := -l:libprotobuf-c.a -lcurl -l:libz.a
+HARDEN := -Wl,-z,defs -Wl,-z,now -Wl,-z,nodelete -Wl,-z,relro -Wl,--exclude-libs,ALL
+
+.PHONY: all test unit check demo bench fuzz install uninstall deps clean
+all: $(BUILD)/libotel_auto.so $(BUILD)/libotel_export.so
+
+$(BUILD)/%.o: %.c | $(BUILD)/gen/otlp.pb-c.h
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  CC    $<")
+	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/gen/otlp.pb-c.h $(BUILD)/gen/otlp.pb-c.c &: core/otlp.proto
+	@mkdir -p $(BUILD)/gen
+	$(Q)protoc-c --proto_path=core --c_out=$(BUILD)/gen core/otlp.proto
+
+$(BUILD)/gen/%.o: $(BUILD)/gen/%.c
+	$(Q)$(CC) $(CFLAGS) -Wno-error -c -o $@ $<
+
+$(BUILD)/libotel_core.a: $(CORE)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/libotel_auto.so: $(AUTO) $(BUILD)/libotel_core.a preload/exports.map
+	$(if $(V),,@echo "  LD    $@")
+	$(Q)$(CC) -shared -o $@ $(AUTO) $(BUILD)/libotel_core.a $(LDFLAGS) $(HARDEN) \
+		-Wl,--version-script=preload/exports.map -Wl,-soname,libotel_auto.so
+
+$(BUILD)/libotel_export.so: $(EXPORT) $(BUILD)/libotel_core.a core/export/exports.map
+	$(if $(V),,@echo "  LD    $@")
+	$(Q)$(CC) -shared -o $@ $(EXPORT) $(BUILD)/libotel_core.a $(LDFLAGS) $(HARDEN) \
+		-Wl,--version-script=core/export/exports.map $(LIBS_EXPORT)
+
+# The unit tests are one Criterion program over core and the exporter module's objects.
+$(BUILD)/unit: $(UNIT) $(filter-out %/module.o %/malloc.o,$(EXPORT)) $(BUILD)/libotel_core.a
+	$(if $(V),,@echo "  LD    $@")
+	$(Q)$(CC) -o $@ $^ $(LDFLAGS) -lcriterion $(LIBS_EXPORT) -lpthread
+
+unit: $(BUILD)/unit
+	$(BUILD)/unit $(UNITFLAGS)
+
+clean:
+	rm -rf build
+
+-include $(CORE:.o=.d) $(EXPORT:.o=.d) $(AUTO:.o=.d) $(UNIT:.o=.d)

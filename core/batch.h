@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The batch processor (OpenTelemetry SDK "Batching processor"): one thread, started at the first
+ * ended span, exports when the schedule delay has passed, when a batch is full, or on flush; one
+ * export at a time. It runs with all signals blocked, on a small stack, inside the re-entry guard,
+ * and where the kernel allows it with a descriptor table of its own (privatefd.h).
+ */
+#ifndef OTEL_CORE_BATCH_H
+#define OTEL_CORE_BATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/platform.h"
+
+void otel_batch_init(const struct otel_platform *platform);
+
+/* Called by otel_span_end() for each record; waiting: the queue's length. Starts or wakes the thread
+ * when there is cause; otherwise one load. */
+void otel_batch_notify(uint32_t waiting);
+
+/* Exports what has ended, waiting at most timeout_ms; no-op in a process that has nothing. Returns
+ * true when all that had ended before the call was handed over. Any thread but the batch thread. */
+bool otel_batch_flush(uint32_t timeout_ms);
+
+/* Flushes and ends the thread within timeout_ms; what is left is counted as dropped. A span that
+ * ends later is counted as dropped too. Idempotent. */
+void otel_batch_stop(uint32_t timeout_ms);
+
+/* Fork child: there is no thread. */
+void otel_batch_reset(void);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The current context of a thread. In this order it is:
+ *  1. explicit: the innermost span attached on this thread (curl call, statement, function, API);
+ *  2. implicit: that of the exchange the thread serves, as long as the exchange's cell is live;
+ *  3. the process's own parent (TRACEPARENT in its environment);
+ *  4. none: a new span is a root. An orphan is a gap, a wrong parent would be a lie.
+ *
+ * Threads: everything here concerns the calling thread, except cells, which any thread may close.
+ * After fork the child keeps the contexts its thread had (they are ids, not records).
+ */
+#ifndef OTEL_CORE_CONTEXT_H
+#define OTEL_CORE_CONTEXT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/span_context.h"
+
+/* The current context, or NULL. Points into the thread's block: copy it before anything is
+ * attached or detached. */
+const struct otel_span_context *otel_context_current(void);
+
+/* Makes a copy of ctx current and returns a token for the matching detach. */
+uint32_t otel_context_attach(const struct otel_span_context *ctx);
+
+/* Goes back to what was current before the attach that gave token; contexts attached above it and
+ * never detached (longjmp, exception, pthread_exit inside a callback) go too. */
+void otel_context_detach(uint32_t token);
+
+/* Opens a liveness cell for an exchange. Returns its handle, or 0 when there is no room (the
+ * exchange then has no implicit context). */
+uint64_t otel_context_cell_open(void);
+
+/* Ends the implicit context of that exchange for every thread that holds it. 0 is ignored. */
+void otel_context_cell_close(uint64_t cell);
+
+/* Makes ctx the thread's implicit context while cell is live; cell 0 clears it. */
+void otel_context_implicit_set(const struct otel_span_context *ctx, uint64_t cell);
+void otel_context_implicit_clear(void);
+
+/* The parent this process was started with, from the environment; NULL: none. Set at start-up,
+ * before any second thread. */
+void otel_context_process_set(const struct otel_span_context *ctx);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A pool of fixed-size blocks in one mapped region, named by handles instead of pointers.
+ *
+ * Free blocks form a few LIFO lists (one a shard, so that two threads rarely meet and the warm block
+ * comes back first); untouched memory is handed out last. Push and pop are one compare-and-swap
+ * with a tag against ABA. All zero is the empty pool, so a region wiped or dropped after fork is
+ * ready again. No pointer lies in the region: it can become a file.
+ *
+ * A handle is (sequence << 32) | (index + 1). A block's sequence is odd while it is allocated and
+ * grows with each allocation and free: a stale handle is recognised, never followed.
+ */
+#ifndef OTEL_CORE_POOL_H
+#define OTEL_CORE_POOL_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define OTEL_SHARDS 8
+
+struct otel_pool_shard {
+    _Alignas(64) _Atomic uint64_t head; /* tag << 32 | index + 1 */
+};
+
+struct otel_pool_state {
+    struct otel_pool_shard shard[OTEL_SHARDS];
+    _Alignas(64) _Atomic uint32_t fresh; /* blocks below were handed out at least once */
+};
+
+struct otel_pool {
+    size_t block_size;               /* bytes, constant */
+    uint32_t count;                  /* blocks wanted; lowered when the mapping is refused */
+    _Atomic(char *) base;            /* the blocks; NULL until the first allocation */
+    _Atomic uint32_t *seq;           /* one a block, behind the blocks */
+    _Atomic uint32_t *next;          /* free-list links, behind seq */
+    struct otel_pool_state *state;   /* behind next */
+    _Atomic uint32_t mapping;        /* 0 unmapped, 1 being mapped, 2 mapped, 3 refused */
+};
+
+/* A static initialiser; the region is mapped at the first allocation. */
+#define OTEL_POOL(size, blocks) {.block_size = (size), .count = (blocks)}
+
+/* Returns a handle, or 0: none free or the mapping was refused. The block's content is what it last
+ * held (zero when fresh). Lock-free, any thread, signal handlers too. */
+uint64_t otel_pool_alloc(struct otel_pool *pool);
+
+/* Frees; returns 0, or -ESTALE when the handle is not that of an allocated block. */
+int otel_pool_free(struct otel_pool *pool, uint64_t handle);
+
+/* The block of a live handle, or NULL. */
+void *otel_pool_get(struct otel_pool *pool, uint64_t handle);
+
+/* Forgets every block (fork child, one thread). Drops the pages. */
+void otel_pool_reset(struct otel_pool *pool);
+
+#endif

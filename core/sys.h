@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The system calls core makes. Raw, because the libc functions of these names may be hooks of ours
+ * (core calls nothing that hooks interpose), and in a table, because the tests make the n-th of
+ * each fail. Results are the kernel's: >= 0, or -Exxx. errno is never touched.
+ *
+ * otel_sys is written by unit tests only; everywhere else it is read-only after start-up.
+ */
+#ifndef OTEL_CORE_SYS_H
+#define OTEL_CORE_SYS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+struct otel_sys {
+    int (*open)(const char *path, int flags, unsigned mode);
+    ssize_t (*read)(int fd, void *buf, size_t n);
+    ssize_t (*write)(int fd, const void *buf, size_t n);
+    int (*close)(int fd);
+    long (*readlink)(const char *path, char *buf, size_t n);
+    void *(*mmap)(size_t len);             /* private, anonymous, NORESERVE, rw; NULL on failure */
+    int (*munmap)(void *p, size_t len);
+    int (*madvise)(void *p, size_t len, int advice);
+    long (*getrandom)(void *buf, size_t n);
+    int (*getpid)(void);
+    int (*gettid)(void);
+    /* FUTEX_WAIT_PRIVATE until *word != expected, a wake, or the time; timeout_ns < 0: for ever. */
+    int (*futex_wait)(const _Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns);
+    int (*futex_wake)(_Atomic uint32_t *word, int count);
+};
+
+extern struct otel_sys otel_sys;
+
+/* Reads a whole small file (at most cap bytes). Returns the bytes read or -Exxx. */
+ssize_t otel_sys_read_file(const char *path, char *buf, size_t cap);
+
+/* Writes all of it, retrying short writes and EINTR. Returns 0 or -Exxx. */
+int otel_sys_write_all(int fd, const void *buf, size_t n);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The one thread-local structure of the whole library, and the re-entry guard in it.
+ *
+ * Model: initial-exec. The object is loaded at start-up, so its block lies in the static TLS area:
+ * reaching it is one instruction, never calls __tls_get_addr (which may allocate, and so would
+ * deadlock in a signal handler that interrupted malloc) and exists before any constructor ran.
+ * Size: below 1 KiB, because every thread of the host pays for it out of its stack.
+ *
+ * Threads: each field belongs to its thread. A signal handler on the same thread may interrupt any
+ * update; whoever changes several fields orders the stores so that each state in between is valid.
+ */
+#ifndef OTEL_CORE_TLS_H
+#define OTEL_CORE_TLS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/span_context.h"
+
+/* Explicit contexts kept inside the thread's block; deeper ones live in a store block (context.c). */
+#define OTEL_CONTEXT_INLINE_DEPTH 8
+
+struct otel_tls {
+    uint32_t guard;      /* > 0: calls made now are ours (or nested in ours): pass through */
+    uint32_t generation; /* the process generation this block was last used in, 0: never */
+    uint32_t shard;      /* 1 + the shard of counters and free lists of this thread, 0: none yet */
+    uint32_t depth;      /* explicit contexts attached; see context.h */
+    uint64_t rng[4];     /* xoshiro256++ state, valid when rng_generation == generation */
+    uint32_t rng_generation;
+    uint32_t overflow;              /* 1 + store block with the deeper contexts, 0: none */
+    struct otel_implicit implicit;  /* context of the exchange being served; see context.h */
+    struct otel_span_context stack[OTEL_CONTEXT_INLINE_DEPTH];
+};
+
+_Static_assert(sizeof(struct otel_tls) <= 1024, "every host thread pays for this block");
+
+extern __thread struct otel_tls otel_tls __attribute__((tls_model("initial-exec")));
+
+/* Enters the guard. Returns true for the outermost entry, false when the thread is already inside:
+ * the caller then only calls the real function. Every true needs one otel_guard_leave(). */
+static inline bool otel_guard_enter(void)
+{
+    if (otel_tls.guard)
+        return false;
+    otel_tls.guard = 1;
+    return true;
+}
+
+static inline void otel_guard_leave(void)
+{
+    otel_tls.guard = 0;
+}
+
+static inline bool otel_guard_inside(void)
+{
+    return otel_tls.guard != 0;
+}
+
+#endif

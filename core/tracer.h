@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Start and stop of the engine, in order. preload calls it; nothing else does.
+ */
+#ifndef OTEL_CORE_TRACER_H
+#define OTEL_CORE_TRACER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/platform.h"
+
+/* Settings, log, generation, propagation, process parent, store. No thread, no socket, no file.
+ * Called once, in the constructor. secure: AT_SECURE process. */
+void otel_tracer_start(const struct otel_platform *platform, bool secure);
+
+/* False when OTEL_SDK_DISABLED: hooks only pass on what comes in. */
+bool otel_tracer_enabled(void);
+
+/* Before an exec or _exit: exports what has ended, bounded by OTEL_AUTO_EXIT_TIMEOUT. The process may
+ * go on afterwards (an exec that fails). No-op when nothing waits or in a vfork child. */
+void otel_tracer_flush(void);
+
+/* At exit, before the host's atexit handlers: flush, end the thread, print the sum when asked.
+ * Bounded; idempotent. */
+void otel_tracer_stop(void);
+
+#endif
