@@ -23,7 +23,7 @@ struct otel_sys {
     void *(*mmap)(size_t len);             /* private, anonymous, NORESERVE, rw; NULL on failure */
     int (*munmap)(void *p, size_t len);
     int (*madvise)(void *p, size_t len, int advice);
-    long (*getrandom)(void *buf, size_t n);
+    long (*getrandom)(void *buf, size_t n); /* never blocks: -EAGAIN before the pool is ready */
     int (*getpid)(void);
     int (*gettid)(void);
     /* FUTEX_WAIT_PRIVATE until *word != expected, a wake, or the time; timeout_ns < 0: for ever. */
@@ -38,5 +38,9 @@ ssize_t otel_sys_read_file(const char *path, char *buf, size_t cap);
 
 /* Writes all of it, retrying short writes and EINTR. Returns 0 or -Exxx. */
 int otel_sys_write_all(int fd, const void *buf, size_t n);
+
+/* The same on a thread of the host: a closed pipe or a file size limit gives -EPIPE or -EFBIG
+ * without the SIGPIPE or SIGXFSZ that would kill the host for a line of ours. */
+int otel_sys_write_quiet(int fd, const void *buf, size_t n);
 
 #endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* The kernel's own set: one bit a signal, 64 of them. */
+#define SIGNAL_BIT(n) (1ULL << ((n)-1))
+#define WRITE_SIGNALS (SIGNAL_BIT(SIGPIPE) | SIGNAL_BIT(SIGXFSZ))
+
+/* libc's syscall() reports failure by -1 and errno; the host's errno is put back. */
+static long result_of(long ret, int saved_errno)
+{
+    if (ret == -1) {
+        ret = -errno;
+        errno = saved_errno;
+    }
+    return ret;
+}
+
+#define SYS(...)                                 \
+    ({                                           \
+        int saved_ = errno;                      \
+        result_of(syscall(__VA_ARGS__), saved_); \
+    })
+
+static int sys_open(const char *path, int flags, unsigned mode)
+{
+    return (int)SYS(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+
+static ssize_t sys_read(int fd, void *buf, size_t n)
+{
+    return SYS(SYS_read, fd, buf, n);
+}
+
+static ssize_t sys_write(int fd, const void *buf, size_t n)
+{
+    return SYS(SYS_write, fd, buf, n);
+}
+
+static int sys_close(int fd)
+{
+    return (int)SYS(SYS_close, fd);
+}
+
+static long sys_readlink(const char *path, char *buf, size_t n)
+{
+    return SYS(SYS_readlinkat, AT_FDCWD, path, buf, n);
+}
+
+static void *sys_mmap(size_t len)
+{
+    int saved_errno = errno;
+    long p = syscall(SYS_mmap, NULL, len, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0L);
+
+    errno = saved_errno;
+    return p == -1 ? NULL : (void *)p;
+}
+
+static int sys_munmap(void *p, size_t len)
+{
+    return (int)SYS(SYS_munmap, p, len);
+}
+
+static int sys_madvise(void *p, size_t len, int advice)
+{
+    return (int)SYS(SYS_madvise, p, len, advice);
+}
+
+/* Early at boot the pool may not be ready: a host must not wait for our ids. */
+static long sys_getrandom(void *buf, size_t n)
+{
+    return SYS(SYS_getrandom, buf, n, GRND_NONBLOCK);
+}
+
+static int sys_getpid(void)
+{
+    return (int)SYS(SYS_getpid);
+}
+
+static int sys_gettid(void)
+{
+    return (int)SYS(SYS_gettid);
+}
+
+static int sys_futex_wait(const _Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns)
+{
+    struct timespec timeout = {timeout_ns / 1000000000, timeout_ns % 1000000000};
+
+    return (int)SYS(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, timeout_ns < 0 ? NULL : &timeout,
+                    NULL, 0);
+}
+
+static int sys_futex_wake(_Atomic uint32_t *word, int count)
+{
+    return (int)SYS(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+}
+
+/* Written by unit tests only, with one thread running. */
+struct otel_sys otel_sys = {
+    .open = sys_open,
+    .read = sys_read,
+    .write = sys_write,
+    .close = sys_close,
+    .readlink = sys_readlink,
+    .mmap = sys_mmap,
+    .munmap = sys_munmap,
+    .madvise = sys_madvise,
+    .getrandom = sys_getrandom,
+    .getpid = sys_getpid,
+    .gettid = sys_gettid,
+    .futex_wait = sys_futex_wait,
+    .futex_wake = sys_futex_wake,
+};
+
+ssize_t otel_sys_read_file(const char *path, char *buf, size_t cap)
+{
+    size_t used = 0;
+    ssize_t got = 0;
+    int fd = otel_sys.open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
+
+    if (fd < 0)
+        return fd;
+    while (used < cap) {
+        got = otel_sys.read(fd, buf + used, cap - used);
+        if (got == -EINTR)
+            continue;
+        if (got <= 0)
+            break;
+        used += (size_t)got;
+    }
+    otel_sys.close(fd);
+    return got < 0 ? got : (ssize_t)used;
+}
+
+int otel_sys_write_all(int fd, const void *buf, size_t n)
+{
+    const char *at = buf;
+
+    while (n) {
+        ssize_t put = otel_sys.write(fd, at, n);
+
+        if (put == -EINTR)
+            continue;
+        if (put < 0)
+            return (int)put;
+        if (put == 0)
+            return -EIO; /* never for n > 0 on a real descriptor: do not spin */
+        at += put;
+        n -= (size_t)put;
+    }
+    return 0;
+}
+
+/* Both signals go to the writing thread. One that was pending before stays so: it is the host's. */
+int otel_sys_write_quiet(int fd, const void *buf, size_t n)
+{
+    const uint64_t block = WRITE_SIGNALS;
+    const struct timespec now = {0, 0};
+    uint64_t before = 0;
+    uint64_t pending = 0;
+    uint64_t ours;
+    int err;
+
+    if (SYS(SYS_rt_sigprocmask, SIG_BLOCK, &block, &before, sizeof block) < 0)
+        return otel_sys_write_all(fd, buf, n);
+    SYS(SYS_rt_sigpending, &pending, sizeof pending);
+    err = otel_sys_write_all(fd, buf, n);
+    ours = WRITE_SIGNALS & ~pending;
+    if ((err == -EPIPE || err == -EFBIG) && ours)
+        SYS(SYS_rt_sigtimedwait, &ours, NULL, &now, sizeof ours);
+    SYS(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
+    return err;
+}
