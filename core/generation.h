@@ -37,7 +37,7 @@ static inline uint32_t otel_generation(void)
 }
 
 /* True when the caller's process id is the one of this generation: false in a vfork or CLONE_VM
- * child. A system call; not for hot paths. */
+ * child. True before otel_generation_init(). A system call; not for hot paths. */
 bool otel_generation_is_owner(void);
 
 #endif
