@@ -22,10 +22,11 @@ CORE := $(patsubst %.c,$(BUILD)/%.o,$(wildcard core/*.c))
 EXPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard core/export/*.c)) $(BUILD)/gen/otlp.pb-c.o
 AUTO := $(patsubst %.c,$(BUILD)/%.o,$(wildcard preload/*.c hooks/*.c))
 UNIT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c))
+PROGRAMS := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/programs/*.c))
 LIBS_EXPORT := -l:libprotobuf-c.a -lcurl -l:libz.a
 HARDEN := -Wl,-z,defs -Wl,-z,now -Wl,-z,nodelete -Wl,-z,relro -Wl,--exclude-libs,ALL
 
-.PHONY: all test unit check demo bench fuzz install uninstall deps clean
+.PHONY: all test unit programs check demo bench fuzz install uninstall deps clean
 all: $(BUILD)/libotel_auto.so $(BUILD)/libotel_export.so
 
 $(BUILD)/%.o: %.c | $(BUILD)/gen/otlp.pb-c.h
@@ -58,10 +59,19 @@ $(BUILD)/unit: $(UNIT) $(filter-out %/module.o %/malloc.o,$(EXPORT)) $(BUILD)/li
 	$(if $(V),,@echo "  LD    $@")
 	$(Q)$(CC) -o $@ $^ $(LDFLAGS) -lcriterion $(LIBS_EXPORT) -lpthread
 
+# What hook and e2e tests drive; a program names its libraries in a line "// LIBS: -lcurl".
+$(BUILD)/programs/%: tests/programs/%.c
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  CC    $<")
+	$(Q)$(CC) -std=gnu11 -O1 -g -Wall -Wextra -Werror -D_GNU_SOURCE -I. -MMD -MP -o $@ $< \
+		$$(sed -n 's,^// LIBS:,,p' $<) -ldl -lpthread
+
+programs: $(PROGRAMS)
+
 unit: $(BUILD)/unit
 	$(BUILD)/unit $(UNITFLAGS)
 
 clean:
 	rm -rf build
 
--include $(CORE:.o=.d) $(EXPORT:.o=.d) $(AUTO:.o=.d) $(UNIT:.o=.d)
+-include $(CORE:.o=.d) $(EXPORT:.o=.d) $(AUTO:.o=.d) $(UNIT:.o=.d) $(PROGRAMS:=.d)
