@@ -1,18 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * How a hook comes to be. A hook is one exported function in one file of hooks/; these macros export
- * it and register it in an ELF section, so that nothing lists hooks by name.
+ * How a hook comes to be. A hook is one exported function in one file of hooks/; these macros
+ * export it and register it in an ELF section, so that nothing lists hooks by name.
  *
  *     OTEL_HOOK_LIBC(int, close, (int fd))                 the definition of close() follows
  *     { … return OTEL_REAL(close)(fd); }
  *
+ * libc functions have one real function for the process, resolved in the constructor, and lazily
+ * for calls that come before it. Library functions have one for each copy of the library (real.h):
+ *
+ *     #define CURL_WANTED(X) X(curl_easy_getinfo) X(curl_easy_strerror)
+ *     OTEL_WANTED_SLOTS(CURL_WANTED)                       where every file of the family sees it
+ *     extern struct otel_family otel_family_curl;
+ *
+ *     OTEL_FAMILY(curl, CURL_WANTED);                      in one file
+ *
  *     OTEL_HOOK_LIB(curl, CURLcode, curl_easy_perform, (CURL *handle))
- *     { … OTEL_REAL_FOR(curl_easy_perform, OTEL_CALLER())(handle) … }
+ *     {
+ *         bool nested;
+ *         struct otel_library *lib = OTEL_LIBRARY_OF(curl_easy_perform, &nested);
+ *         … OTEL_REAL_IN(lib, curl_easy_perform)(handle) … OTEL_WANTED_IN(lib, curl_easy_strerror)
+ *     }
  *
  * The real function's type is that of the system header (__typeof__), so a wrong signature does not
- * compile. libc functions have one real function for the process, resolved in the constructor, and
- * lazily for calls that come before it. Library functions have one for each copy of the library:
- * real.h.
+ * compile.
  *
  * Rules of a body: the pass-through path first; one real call on each path; errno as the real call
  * left it; no malloc, stdio or lock around libc hooks; at most 15 lines.
@@ -20,47 +31,73 @@
 #ifndef OTEL_PRELOAD_HOOK_H
 #define OTEL_PRELOAD_HOOK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "preload/real.h"
 
-/* A registered hook. In section otel_hooks; the linker brackets it with __start_/__stop_ symbols. */
+/* A registered hook. In section otel_hooks; the linker brackets it with __start_/__stop_ symbols.
+ * Threads: slot is written before the first library of the family is published, the same value each
+ * time; the rest is constant. */
 struct otel_hook {
     const char *name;
-    void *replacement; /* our exported function */
-    void **real;       /* libc: where the real function's address is kept; library: NULL */
-    const struct otel_family *family; /* library: the family it belongs to; libc: NULL */
-    uint32_t slot;     /* library: index into otel_library.real, given at registration */
+    void *replacement;          /* our exported function */
+    void **real;                /* libc: where the real function is kept; library: NULL */
+    struct otel_family *family; /* library: the family it belongs to; libc: NULL */
+    uint32_t slot;              /* library: index into otel_library.real */
 };
 
-#define OTEL_HOOK_REGISTER(NAME, REAL, FAMILY)                                                     \
-    static struct otel_hook otel_hook_of_##NAME                                                    \
-        __attribute__((used, section("otel_hooks"), aligned(8))) = {#NAME, (void *)&NAME, REAL,    \
+/* The registered hooks; bounds set by the linker, hidden (GNU ld would export them). */
+extern struct otel_hook __start_otel_hooks[] __attribute__((visibility("hidden")));
+extern struct otel_hook __stop_otel_hooks[] __attribute__((visibility("hidden")));
+
+#define OTEL_HOOK_REGISTER(NAME, REAL, FAMILY)                                                  \
+    static struct otel_hook otel_hook_of_##NAME                                                 \
+        __attribute__((used, section("otel_hooks"), aligned(8))) = {#NAME, (void *)&NAME, REAL, \
                                                                     FAMILY, 0}
 
-#define OTEL_HOOK_LIBC(RET, NAME, PARAMS)                                                          \
-    __attribute__((visibility("default"))) RET NAME PARAMS;                                        \
-    static __typeof__(&NAME) otel_real_##NAME;                                                     \
-    OTEL_HOOK_REGISTER(NAME, (void **)&otel_real_##NAME, NULL);                                    \
+/* otel_real_NAME: written by the constructor or at a first call that precedes it, always with the
+ * same value; read with relaxed loads on any thread. */
+#define OTEL_HOOK_LIBC(RET, NAME, PARAMS)                       \
+    __attribute__((visibility("default"))) RET NAME PARAMS;     \
+    static __typeof__(&NAME) otel_real_##NAME;                  \
+    OTEL_HOOK_REGISTER(NAME, (void **)&otel_real_##NAME, NULL); \
     RET NAME PARAMS
 
-/* The real libc function; resolved on the spot when a call precedes our constructor. */
-#define OTEL_REAL(NAME)                                                                            \
-    (__builtin_expect(otel_real_##NAME != NULL, 1)                                                 \
-         ? otel_real_##NAME                                                                        \
+/* The real libc function; resolved on the spot when a call precedes our constructor. NULL only when
+ * this libc has no such function: then nobody but a dlsym of our own hook can have called it. */
+#define OTEL_REAL(NAME)                                                                \
+    (__builtin_expect(__atomic_load_n(&otel_real_##NAME, __ATOMIC_RELAXED) != NULL, 1) \
+         ? otel_real_##NAME                                                            \
          : (__typeof__(&NAME))otel_real_libc_resolve(&otel_hook_of_##NAME))
 
-#define OTEL_HOOK_LIB(FAMILY, RET, NAME, PARAMS)                                                   \
-    __attribute__((visibility("default"))) RET NAME PARAMS;                                        \
-    OTEL_HOOK_REGISTER(NAME, NULL, &otel_family_##FAMILY);                                         \
+#define OTEL_HOOK_LIB(FAMILY, RET, NAME, PARAMS)            \
+    __attribute__((visibility("default"))) RET NAME PARAMS; \
+    OTEL_HOOK_REGISTER(NAME, NULL, &otel_family_##FAMILY);  \
     RET NAME PARAMS
 
-/* The library copy a caller (a return address) is bound to; NULL: none found. */
+/* The return address of the hook it stands in: in the hook's own body only. */
 #define OTEL_CALLER() __builtin_extract_return_addr(__builtin_return_address(0))
 
-/* The real NAME of a library copy (struct otel_library *), typed. */
-#define OTEL_REAL_IN(LIBRARY, NAME)                                                                \
-    ((__typeof__(&NAME))(LIBRARY)->real[otel_hook_of_##NAME.slot])
+/* The library copy the caller of this hook is bound to (real.h); NULL: none. In the hook's own body
+ * only. */
+#define OTEL_LIBRARY_OF(NAME, NESTED) otel_library_of(&otel_hook_of_##NAME, OTEL_CALLER(), NESTED)
+
+/* The real NAME of a copy (struct otel_library *), typed; NAME is hooked in this file. NULL when
+ * the copy has no such function, which cannot be for the copy OTEL_LIBRARY_OF(NAME) gave. */
+#define OTEL_REAL_IN(LIBRARY, NAME) ((__typeof__(&NAME))(LIBRARY)->real[otel_hook_of_##NAME.slot])
+
+/* Functions we call but do not hook (or hook in another file): LIST(X) is a list of X(name). */
+#define OTEL_WANTED_SLOT(NAME) otel_slot_##NAME,
+#define OTEL_WANTED_NAME(NAME) #NAME,
+#define OTEL_WANTED_SLOTS(LIST) enum { LIST(OTEL_WANTED_SLOT) };
+
+#define OTEL_FAMILY(NAME, LIST)               \
+    struct otel_family otel_family_##NAME = { \
+        .name = #NAME, .wanted = (const char *const[]){LIST(OTEL_WANTED_NAME) NULL}}
+
+/* The wanted function NAME of a copy, typed; NULL when the copy has none (an older version). */
+#define OTEL_WANTED_IN(LIBRARY, NAME) ((__typeof__(&NAME))(LIBRARY)->real[otel_slot_##NAME])
 
 #endif
