@@ -13,6 +13,7 @@
 
 #include "core/platform.h"
 
+/* Once, at start-up; starts nothing. platform must stay valid. */
 void otel_batch_init(const struct otel_platform *platform);
 
 /* Called by otel_span_end() for each record; waiting: the queue's length. Starts or wakes the thread
@@ -23,11 +24,17 @@ void otel_batch_notify(uint32_t waiting);
  * true when all that had ended before the call was handed over. Any thread but the batch thread. */
 bool otel_batch_flush(uint32_t timeout_ms);
 
-/* Flushes and ends the thread within timeout_ms; what is left is counted as dropped. A span that
- * ends later is counted as dropped too. Idempotent. */
+/* Flushes and ends the thread within timeout_ms (and a moment for it to notice); what is left is
+ * counted as dropped, and so is a span that ends later. Idempotent. */
 void otel_batch_stop(uint32_t timeout_ms);
 
 /* Fork child: there is no thread. */
 void otel_batch_reset(void);
+
+/* For the exporter, on the batch thread (export/module.h): what is left of OTEL_BSP_EXPORT_TIMEOUT or,
+ * once the process exits or flushes, of that; whether it exits; a sleep that exit cuts short. */
+uint64_t otel_batch_time_left_ns(void);
+bool otel_batch_exiting(void);
+void otel_batch_sleep(uint64_t ns);
 
 #endif

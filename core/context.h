@@ -21,7 +21,8 @@
  * attached or detached. */
 const struct otel_span_context *otel_context_current(void);
 
-/* Makes a copy of ctx current and returns a token for the matching detach. */
+/* Makes a copy of ctx current and returns a token for the matching detach. An attached context whose
+ * frame was left without detach (longjmp, exception) stops counting by itself. */
 uint32_t otel_context_attach(const struct otel_span_context *ctx);
 
 /* Goes back to what was current before the attach that gave token; contexts attached above it and
@@ -42,5 +43,8 @@ void otel_context_implicit_clear(void);
 /* The parent this process was started with, from the environment; NULL: none. Set at start-up,
  * before any second thread. */
 void otel_context_process_set(const struct otel_span_context *ctx);
+
+/* Fork child: forgets cells and deep stacks. */
+void otel_context_reset(void);
 
 #endif

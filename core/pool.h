@@ -4,8 +4,7 @@
  *
  * Free blocks form a few LIFO lists (one a shard, so that two threads rarely meet and the warm block
  * comes back first); untouched memory is handed out last. Push and pop are one compare-and-swap
- * with a tag against ABA. All zero is the empty pool, so a region wiped or dropped after fork is
- * ready again. No pointer lies in the region: it can become a file.
+ * with a tag against ABA. No pointer lies in the region: it can become a file.
  *
  * A handle is (sequence << 32) | (index + 1). A block's sequence is odd while it is allocated and
  * grows with each allocation and free: a stale handle is recognised, never followed.
@@ -51,7 +50,8 @@ int otel_pool_free(struct otel_pool *pool, uint64_t handle);
 /* The block of a live handle, or NULL. */
 void *otel_pool_get(struct otel_pool *pool, uint64_t handle);
 
-/* Forgets every block (fork child, one thread). Drops the pages. */
+/* Forgets every block (fork child, one thread) and drops the pages, but goes on with the sequences:
+ * a handle copied from the parent names nothing in the child. */
 void otel_pool_reset(struct otel_pool *pool);
 
 #endif

@@ -23,6 +23,7 @@
 struct otel_span {
     struct otel_span_context ctx; /* invalid (all zero): not started, e.g. OTEL_SDK_DISABLED */
     uint64_t record;              /* handle, 0: not recorded */
+    uint64_t carry;               /* owned: freed at the end; 0: none (carry.h) */
 };
 
 struct otel_span_start {
@@ -34,7 +35,8 @@ struct otel_span_start {
     uint64_t start_mono_ns;      /* 0: now */
     const uint8_t *trace_id;     /* of a new root, OTEL_TRACE_ID_LEN bytes; NULL: generate */
     const uint8_t *span_id;      /* chosen before by otel_ids_span(); NULL: generate */
-    uint64_t carry;              /* the span owns this carry handle: freed when it ends; 0: none */
+    uint64_t carry;              /* tracestate and baggage that came with a remote parent: the span
+                                    owns the handle and frees it when it ends; 0: the parent's */
 };
 
 /* Starts a span: parent, sampling decision, ids, record. span->ctx is valid afterwards unless the

@@ -23,6 +23,7 @@ struct otel_span_context {
     uint8_t flags;  /* OTEL_FLAG_… */
     bool remote;    /* came over the wire or the environment */
     uint8_t reserved[6];
+    int64_t clock_offset_ns; /* of a local span: unix = mono + offset, for all below it (clock.h) */
 };
 
 /* The implicit context of a thread (context.h): valid while the cell is live. */

@@ -25,7 +25,7 @@ uint8_t *otel_store_data(struct otel_record *record, size_t *capacity);
  * block. */
 int otel_store_grow(struct otel_record *record);
 
-/* Frees the record, its overflow block and its carry. Stale handles are ignored. */
+/* Frees the record and its overflow block. Stale handles are ignored. */
 void otel_store_free(uint64_t record);
 
 void otel_store_reset(void);

@@ -21,6 +21,13 @@
 /* Explicit contexts kept inside the thread's block; deeper ones live in a store block (context.c). */
 #define OTEL_CONTEXT_INLINE_DEPTH 8
 
+/* An attached context and where on the stack it was attached: an entry below the stack pointer was
+ * jumped over (longjmp, exception) and does not count any more. */
+struct otel_attached {
+    struct otel_span_context ctx; /* span_id is written last and zeroed first: the valid mark */
+    uintptr_t frame;
+};
+
 struct otel_tls {
     uint32_t guard;      /* > 0: calls made now are ours (or nested in ours): pass through */
     uint32_t generation; /* the process generation this block was last used in, 0: never */
@@ -28,9 +35,10 @@ struct otel_tls {
     uint32_t depth;      /* explicit contexts attached; see context.h */
     uint64_t rng[4];     /* xoshiro256++ state, valid when rng_generation == generation */
     uint32_t rng_generation;
-    uint32_t overflow;              /* 1 + store block with the deeper contexts, 0: none */
-    struct otel_implicit implicit;  /* context of the exchange being served; see context.h */
-    struct otel_span_context stack[OTEL_CONTEXT_INLINE_DEPTH];
+    uint32_t private_fds;          /* this thread has a descriptor table of its own (privatefd.h) */
+    uint64_t deeper;               /* pool handle of the block with deeper contexts, 0: none */
+    struct otel_implicit implicit; /* context of the exchange being served; see context.h */
+    struct otel_attached stack[OTEL_CONTEXT_INLINE_DEPTH];
 };
 
 _Static_assert(sizeof(struct otel_tls) <= 1024, "every host thread pays for this block");

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/batch.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+
+#include "core/clock.h"
+#include "core/config.h"
+#include "core/counters.h"
+#include "core/exporter.h"
+#include "core/log.h"
+#include "core/privatefd.h"
+#include "core/queue.h"
+#include "core/resource.h"
+#include "core/store.h"
+#include "core/sys.h"
+#include "core/tls.h"
+
+#define MS UINT64_C(1000000)
+#define STACK_SIZE (256 * 1024)
+/* A terminal is read by a person who waits; used when the console is the only exporter. */
+#define CONSOLE_DELAY_MS 200
+/* After the time allowed for exit the thread is given this long to notice that it is over. */
+#define EXIT_GRACE_MS 60
+
+enum thread_state { NONE, STARTING, RUNNING, ENDED, REFUSED };
+
+/* Written at start-up before any second thread. */
+static const struct otel_platform *platform;
+
+/* Any thread; changed by compare-and-swap, ENDED by the batch thread (futex word). */
+static _Atomic uint32_t thread_state;
+/* 1: there is cause to look. Set by any thread, cleared by the batch thread (futex word). */
+static _Atomic uint32_t wake;
+/* Flushes asked for and done; the batch thread copies one to the other (flushed: futex word). */
+static _Atomic uint32_t flush_wanted;
+static _Atomic uint32_t flushed;
+static _Atomic bool stopping;
+/* CLOCK_MONOTONIC ns; 0: none. export_until belongs to the batch thread, leave_at is set by flush and
+ * stop on any thread. */
+static _Atomic uint64_t export_until;
+static _Atomic uint64_t leave_at;
+/* Spans taken from the queue whose export has not ended. */
+static _Atomic uint32_t in_flight;
+/* Of the thread that runs; written by its starter, read by the one stop() that joins. */
+static pthread_t thread;
+
+/* The batch thread's own. */
+static uint8_t resource[OTEL_RESOURCE_MAX];
+static size_t resource_len;
+
+static uint32_t load(const _Atomic uint32_t *word)
+{
+    return atomic_load_explicit(word, memory_order_acquire);
+}
+
+uint64_t otel_batch_time_left_ns(void)
+{
+    uint64_t until = atomic_load(&export_until);
+    uint64_t leave = atomic_load(&leave_at);
+    uint64_t now = otel_clock_mono_ns();
+
+    if (leave && (!until || leave < until))
+        until = leave;
+    return until > now ? until - now : 0;
+}
+
+bool otel_batch_exiting(void)
+{
+    return atomic_load(&leave_at) != 0;
+}
+
+void otel_batch_sleep(uint64_t ns)
+{
+    uint64_t until = otel_clock_mono_ns() + ns;
+
+    while (!otel_batch_exiting()) {
+        uint64_t now = otel_clock_mono_ns();
+
+        if (now >= until)
+            return;
+        if (atomic_exchange(&wake, 0))
+            continue; /* a full batch is no reason to hurry a retry; exit is, and is seen above */
+        otel_sys.futex_wait(&wake, 0, (int64_t)(until - now));
+    }
+}
+
+static void count_result(const struct otel_export_result *r)
+{
+    otel_count(OTEL_COUNT_EXPORTED, r->exported);
+    otel_count(OTEL_COUNT_DROPPED_REJECTED, r->rejected);
+    otel_count(OTEL_COUNT_DROPPED_EXPORT, r->failed);
+}
+
+static struct otel_export_result send(const uint64_t *records, uint32_t n)
+{
+    static struct otel_record_view views[512]; /* the batch thread's own */
+    struct otel_export_result sum = {0};
+
+    if (!resource_len)
+        resource_len = otel_resource_build(resource, sizeof resource);
+    for (uint32_t done = 0; done < n;) {
+        struct otel_batch batch = {.spans = views, .resource = resource,
+                                   .resource_len = resource_len};
+        struct otel_export_result r;
+
+        for (; done < n && batch.count < 512; done++) {
+            struct otel_record_view *v = &views[batch.count];
+            size_t cap;
+
+            v->record = otel_store_get(records[done]);
+            if (!v->record)
+                continue;
+            v->data = otel_store_data((struct otel_record *)v->record, &cap);
+            v->data_len = v->record->used;
+            batch.count++;
+        }
+        if (!batch.count)
+            break;
+        r = otel_exporter_export(&batch);
+        sum.exported += r.exported;
+        sum.rejected += r.rejected;
+        sum.failed += r.failed;
+    }
+    return sum;
+}
+
+/* Takes and exports one batch; returns how many spans it had. */
+static uint32_t export_one(void)
+{
+    static uint64_t records[512]; /* the batch thread's own */
+    uint32_t max = otel_config.max_export_batch_size;
+    struct otel_export_result result;
+    uint32_t n;
+
+    atomic_store(&in_flight, 1);
+    n = otel_queue_take(records, max < 512 ? max : 512);
+    if (n) {
+        atomic_store(&export_until,
+                     otel_clock_mono_ns() + otel_config.export_timeout_ms * MS);
+        result = send(records, n);
+        count_result(&result);
+        for (uint32_t i = 0; i < n; i++)
+            otel_store_free(records[i]);
+    }
+    atomic_store(&in_flight, 0);
+    return n;
+}
+
+/* Time is over: counts what waits as dropped. */
+static void drop_rest(void)
+{
+    uint64_t records[64];
+    uint32_t n;
+
+    while ((n = otel_queue_take(records, 64)) != 0) {
+        for (uint32_t i = 0; i < n; i++)
+            otel_store_free(records[i]);
+        otel_count(OTEL_COUNT_DROPPED_EXPORT, n);
+    }
+}
+
+static uint64_t delay_ns(void)
+{
+    uint32_t ms = otel_config.schedule_delay_ms;
+
+    if (otel_config.exporters == OTEL_EXPORTER_CONSOLE && !otel_config.schedule_delay_set &&
+        ms > CONSOLE_DELAY_MS)
+        ms = CONSOLE_DELAY_MS;
+    return ms * MS;
+}
+
+/* Exports everything that had ended when it began, or until a flush's time is over. */
+static void export_all(void)
+{
+    uint32_t left = otel_queue_len();
+
+    while (left) {
+        uint32_t n;
+
+        if (otel_batch_exiting() && !otel_batch_time_left_ns())
+            return;
+        n = export_one();
+        if (!n)
+            return;
+        left = left > n ? left - n : 0;
+    }
+}
+
+static void work(void)
+{
+    uint64_t next = otel_clock_mono_ns() + delay_ns();
+
+    for (;;) {
+        uint64_t now = otel_clock_mono_ns();
+        uint32_t wanted;
+        bool stop;
+
+        if (now < next && !atomic_exchange(&wake, 0))
+            otel_sys.futex_wait(&wake, 0, (int64_t)(next - now));
+        stop = atomic_load(&stopping);
+        wanted = load(&flush_wanted);
+        now = otel_clock_mono_ns();
+        if (stop || wanted != load(&flushed) || now >= next) {
+            export_all();
+            next = otel_clock_mono_ns() + delay_ns();
+        }
+        while (!stop && otel_queue_len() >= otel_config.max_export_batch_size && export_one())
+            ;
+        if (wanted != load(&flushed)) {
+            if (!stop)
+                otel_exporter_flush();
+            atomic_store(&flushed, wanted);
+            otel_sys.futex_wake(&flushed, INT_MAX);
+        }
+        if (stop)
+            return;
+    }
+}
+
+static bool needs_std(void)
+{
+    return (otel_config.log_level != OTEL_LOG_NONE && !otel_config.log_path) ||
+           ((otel_config.exporters & OTEL_EXPORTER_CONSOLE) && !otel_config.console_path) ||
+           (otel_config.exporters & OTEL_EXPORTER_OTLP_STDOUT);
+}
+
+static int write_stderr(const void *buf, unsigned long len)
+{
+    return otel_privatefd_write(2, buf, len);
+}
+
+static void *run(void *unused)
+{
+    int err;
+
+    otel_tls.guard = 1;
+    prctl(PR_SET_NAME, "otel_auto");
+    if (otel_config.private_fds) {
+        err = otel_privatefd_enter(needs_std());
+        if (err)
+            otel_log(OTEL_LOG_INFO, "no descriptor table of our own (%d): descriptors are guarded",
+                     err);
+    }
+    work();
+    otel_exporter_flush();
+    otel_exporter_close();
+    atomic_store(&thread_state, (uint32_t)ENDED);
+    otel_sys.futex_wake(&thread_state, INT_MAX);
+    return unused;
+}
+
+/* A thread with every signal blocked: the host's handlers must never run on it. */
+static int create(void)
+{
+    pthread_attr_t attr;
+    sigset_t all;
+    sigset_t old;
+    int err;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK_SIZE);
+    err = platform->thread_create(&thread, &attr, run, NULL);
+    if (err == EINVAL) /* a host whose static TLS alone is larger than that stack */
+        err = platform->thread_create(&thread, NULL, run, NULL);
+    pthread_attr_destroy(&attr);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return err;
+}
+
+/* True when the thread runs now. A thread that was refused (RLIMIT_NPROC, seccomp) is not asked for
+ * again: the spans are counted as dropped when the process ends. */
+static bool start(void)
+{
+    uint32_t none = NONE;
+    int saved = errno;
+    int err;
+
+    if (!platform || !atomic_compare_exchange_strong(&thread_state, &none, (uint32_t)STARTING))
+        return load(&thread_state) == RUNNING;
+    err = create();
+    /* The thread may have ended already where the process is on its way out. */
+    none = STARTING;
+    atomic_compare_exchange_strong(&thread_state, &none, (uint32_t)(err ? REFUSED : RUNNING));
+    if (err)
+        otel_log(OTEL_LOG_ERROR, "no thread to export with (error %d): spans are dropped", err);
+    errno = saved;
+    return !err;
+}
+
+static void wake_thread(void)
+{
+    if (!atomic_exchange(&wake, 1))
+        otel_sys.futex_wake(&wake, 1);
+}
+
+void otel_batch_init(const struct otel_platform *p)
+{
+    platform = p;
+    otel_log_set_stderr_writer(write_stderr);
+}
+
+void otel_batch_notify(uint32_t waiting)
+{
+    uint32_t state = load(&thread_state);
+
+    if (__builtin_expect(state == NONE, 0))
+        start();
+    else if (__builtin_expect(state == ENDED || state == REFUSED, 0))
+        drop_rest();
+    if (waiting >= otel_config.max_export_batch_size &&
+        !atomic_load_explicit(&wake, memory_order_relaxed))
+        wake_thread();
+}
+
+static bool nothing_waits(void)
+{
+    return !otel_queue_len() && !load(&in_flight);
+}
+
+/* Waits until *word is value or mono_ns has come. */
+static bool wait_for(_Atomic uint32_t *word, uint32_t value, uint64_t mono_ns)
+{
+    for (;;) {
+        uint32_t seen = load(word);
+        uint64_t now = otel_clock_mono_ns();
+
+        if (seen == value)
+            return true;
+        if (now >= mono_ns)
+            return false;
+        otel_sys.futex_wait(word, seen, (int64_t)(mono_ns - now));
+    }
+}
+
+bool otel_batch_flush(uint32_t timeout_ms)
+{
+    uint64_t until = otel_clock_mono_ns() + timeout_ms * MS;
+    uint32_t ticket;
+    bool done;
+
+    if (nothing_waits())
+        return true;
+    if (load(&thread_state) == NONE)
+        start();
+    if (load(&thread_state) != RUNNING)
+        return false;
+    atomic_store(&leave_at, until);
+    ticket = atomic_fetch_add(&flush_wanted, 1) + 1;
+    wake_thread();
+    done = wait_for(&flushed, ticket, until + EXIT_GRACE_MS * MS);
+    if (!atomic_load(&stopping))
+        atomic_store(&leave_at, 0);
+    return done && nothing_waits();
+}
+
+void otel_batch_stop(uint32_t timeout_ms)
+{
+    uint64_t until = otel_clock_mono_ns() + timeout_ms * MS;
+
+    if (atomic_exchange(&stopping, true))
+        return;
+    if (load(&thread_state) == NONE && otel_queue_len())
+        start();
+    if (load(&thread_state) == RUNNING) {
+        atomic_store(&leave_at, until);
+        wake_thread();
+        if (wait_for(&thread_state, ENDED, until + EXIT_GRACE_MS * MS))
+            platform->thread_join(thread, NULL);
+        else
+            otel_log(OTEL_LOG_WARN, "the exporter did not stop within %u ms", timeout_ms);
+    }
+    if (load(&thread_state) != RUNNING) {
+        atomic_store(&thread_state, (uint32_t)ENDED);
+        drop_rest();
+    }
+}
+
+void otel_batch_reset(void)
+{
+    atomic_store(&thread_state, (uint32_t)NONE);
+    atomic_store(&wake, 0);
+    atomic_store(&flush_wanted, 0);
+    atomic_store(&flushed, 0);
+    atomic_store(&stopping, false);
+    atomic_store(&export_until, 0);
+    atomic_store(&leave_at, 0);
+    atomic_store(&in_flight, 0);
+    resource_len = 0;
+}

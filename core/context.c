@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/context.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "core/generation.h"
+#include "core/pool.h"
+#include "core/tls.h"
+
+/* Contexts deeper than the thread's inline ones: enough for recursion that anybody could read in a
+ * trace. Deeper still, nothing is current: a span there is a root rather than a wrong child. */
+#define DEEPER 500
+
+/* attach() may be reached through a few small frames of a hook that are gone when the context is
+ * asked for; a frame that lies this little above is taken for the same call. */
+#define FRAME_SLACK 256
+
+/* Any thread; the pools are lock-free. Mapped when first needed. */
+static struct otel_pool deeper_pool = OTEL_POOL(sizeof(struct otel_attached) * DEEPER, 64);
+static struct otel_pool cells = OTEL_POOL(0, 16384);
+
+/* Written at start-up before any second thread, read-only afterwards. */
+static struct otel_span_context process_parent;
+
+static uintptr_t frame(void)
+{
+    return (uintptr_t)__builtin_frame_address(0);
+}
+
+/* The entry at depth i (0 is the outermost), or NULL when it has no room. */
+static struct otel_attached *entry(uint32_t i)
+{
+    struct otel_attached *block;
+
+    if (i < OTEL_CONTEXT_INLINE_DEPTH)
+        return &otel_tls.stack[i];
+    i -= OTEL_CONTEXT_INLINE_DEPTH;
+    block = i < DEEPER ? otel_pool_get(&deeper_pool, otel_tls.deeper) : NULL;
+    return block ? &block[i] : NULL;
+}
+
+static void clear(struct otel_attached *e)
+{
+    if (!e)
+        return;
+    memset(e->ctx.span_id, 0, sizeof e->ctx.span_id);
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+static bool is_set(const struct otel_attached *e)
+{
+    uint64_t id;
+
+    memcpy(&id, e->ctx.span_id, sizeof id);
+    return id != 0;
+}
+
+/* Not hot: asked only when an entry's frame seems to be gone. */
+static bool on_signal_stack(void)
+{
+    stack_t ss;
+
+    return sigaltstack(NULL, &ss) == 0 && (ss.ss_flags & SS_ONSTACK);
+}
+
+static void pop(void)
+{
+    clear(entry(otel_tls.depth - 1));
+    otel_tls.depth--;
+}
+
+/* In a fork child what the thread had attached belongs to another process now. */
+static void note_generation(void)
+{
+    uint32_t generation = otel_generation();
+
+    if (__builtin_expect(otel_tls.generation == generation || !generation, 1))
+        return;
+    if (otel_tls.generation) {
+        if (otel_tls.depth > OTEL_CONTEXT_INLINE_DEPTH)
+            otel_tls.depth = OTEL_CONTEXT_INLINE_DEPTH;
+        otel_tls.deeper = 0;
+        for (uint32_t i = 0; i < otel_tls.depth; i++)
+            otel_tls.stack[i].ctx.remote = true;
+    }
+    otel_tls.generation = generation;
+}
+
+const struct otel_span_context *otel_context_current(void)
+{
+    uintptr_t here = frame();
+
+    note_generation();
+    for (uint32_t i = otel_tls.depth; i > 0; i--) {
+        struct otel_attached *e = entry(i - 1);
+
+        if (!e)
+            return NULL;
+        if (!is_set(e))
+            continue;
+        if (__builtin_expect(here <= e->frame + FRAME_SLACK, 1) || on_signal_stack())
+            return &e->ctx;
+        pop();
+    }
+    if (otel_tls.implicit.cell) {
+        if (otel_pool_get(&cells, otel_tls.implicit.cell))
+            return &otel_tls.implicit.ctx;
+        otel_tls.implicit.cell = 0;
+    }
+    return otel_span_context_valid(&process_parent) ? &process_parent : NULL;
+}
+
+/* Makes room for entry depth i, after entries of frames that are gone. */
+static void make_room(void)
+{
+    uintptr_t here = frame();
+    struct otel_attached *e;
+
+    while (otel_tls.depth && (e = entry(otel_tls.depth - 1)) && here > e->frame + FRAME_SLACK &&
+           !on_signal_stack())
+        pop();
+    if (otel_tls.depth >= OTEL_CONTEXT_INLINE_DEPTH && !otel_tls.deeper)
+        otel_tls.deeper = otel_pool_alloc(&deeper_pool);
+}
+
+uint32_t otel_context_attach(const struct otel_span_context *ctx)
+{
+    uint32_t token;
+    struct otel_attached *e;
+
+    note_generation();
+    if (otel_tls.depth >= OTEL_CONTEXT_INLINE_DEPTH)
+        make_room();
+    token = otel_tls.depth;
+    e = entry(token);
+    clear(e);
+    /* The depth grows before the entry is valid: a signal handler that attaches now takes the next
+     * entry, and sees this one as not there. */
+    otel_tls.depth = token + 1;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (!e)
+        return token;
+    e->frame = frame();
+    memcpy(e->ctx.trace_id, ctx->trace_id, sizeof e->ctx.trace_id);
+    e->ctx.carry = ctx->carry;
+    e->ctx.flags = ctx->flags;
+    e->ctx.remote = ctx->remote;
+    e->ctx.clock_offset_ns = ctx->clock_offset_ns;
+    atomic_signal_fence(memory_order_seq_cst);
+    memcpy(e->ctx.span_id, ctx->span_id, sizeof e->ctx.span_id);
+    return token;
+}
+
+void otel_context_detach(uint32_t token)
+{
+    while (otel_tls.depth > token) {
+        if (otel_tls.depth > OTEL_CONTEXT_INLINE_DEPTH + DEEPER)
+            otel_tls.depth--;
+        else
+            pop();
+    }
+    if (otel_tls.deeper && otel_tls.depth <= OTEL_CONTEXT_INLINE_DEPTH) {
+        otel_pool_free(&deeper_pool, otel_tls.deeper);
+        otel_tls.deeper = 0;
+    }
+}
+
+uint64_t otel_context_cell_open(void)
+{
+    return otel_pool_alloc(&cells);
+}
+
+void otel_context_cell_close(uint64_t cell)
+{
+    otel_pool_free(&cells, cell);
+}
+
+void otel_context_implicit_set(const struct otel_span_context *ctx, uint64_t cell)
+{
+    otel_tls.implicit.cell = 0;
+    atomic_signal_fence(memory_order_seq_cst);
+    otel_tls.implicit.ctx = *ctx;
+    atomic_signal_fence(memory_order_seq_cst);
+    otel_tls.implicit.cell = cell;
+}
+
+void otel_context_implicit_clear(void)
+{
+    otel_tls.implicit.cell = 0;
+}
+
+void otel_context_process_set(const struct otel_span_context *ctx)
+{
+    if (ctx)
+        process_parent = *ctx;
+    else
+        memset(&process_parent, 0, sizeof process_parent);
+}
+
+void otel_context_reset(void)
+{
+    otel_pool_reset(&deeper_pool);
+    otel_pool_reset(&cells);
+}

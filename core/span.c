@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/span.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "core/batch.h"
+#include "core/carry.h"
+#include "core/clock.h"
+#include "core/config.h"
+#include "core/context.h"
+#include "core/counters.h"
+#include "core/generation.h"
+#include "core/ids.h"
+#include "core/queue.h"
+#include "core/sampler.h"
+#include "core/store.h"
+#include "core/span_data.h"
+
+/* Ids and flags of the new span. Returns the sampling decision. */
+static bool decide(struct otel_span_context *ctx, const struct otel_span_context *parent,
+                   const struct otel_span_start *start)
+{
+    bool sampled;
+
+    if (parent) {
+        memcpy(ctx->trace_id, parent->trace_id, sizeof ctx->trace_id);
+        ctx->flags = parent->flags & OTEL_FLAG_RANDOM;
+        ctx->carry = parent->carry;
+    } else if (start->trace_id) {
+        memcpy(ctx->trace_id, start->trace_id, sizeof ctx->trace_id);
+        ctx->flags = OTEL_FLAG_RANDOM;
+    } else {
+        otel_ids_trace(ctx->trace_id);
+        ctx->flags = OTEL_FLAG_RANDOM;
+    }
+    if (start->span_id)
+        memcpy(ctx->span_id, start->span_id, sizeof ctx->span_id);
+    else
+        otel_ids_span(ctx->span_id);
+    sampled = otel_sampler_decide(&otel_config.sampler, parent, ctx->trace_id);
+    if (sampled)
+        ctx->flags |= OTEL_FLAG_SAMPLED;
+    return sampled;
+}
+
+static void fill(struct otel_record *record, struct otel_span_context *ctx,
+                 const struct otel_span_context *parent, const struct otel_span_start *start)
+{
+    memcpy(record->trace_id, ctx->trace_id, sizeof record->trace_id);
+    memcpy(record->span_id, ctx->span_id, sizeof record->span_id);
+    if (parent) {
+        memcpy(record->parent_span_id, parent->span_id, sizeof record->parent_span_id);
+        record->parent_remote = parent->remote;
+    }
+    record->local_root = !parent || parent->remote;
+    record->kind = (uint8_t)start->kind;
+    record->scope = (uint8_t)start->scope;
+    record->flags = ctx->flags;
+    record->start_mono_ns = start->start_mono_ns ? start->start_mono_ns : otel_clock_mono_ns();
+    ctx->clock_offset_ns = record->local_root ? otel_clock_offset_ns(record->start_mono_ns)
+                                              : parent->clock_offset_ns;
+    record->clock_offset_ns = ctx->clock_offset_ns;
+    otel_data_text(record, OTEL_TAG_NAME, start->name);
+    if (ctx->carry)
+        otel_data_tracestate(record, ctx->carry);
+}
+
+bool otel_span_start(struct otel_span *span, const struct otel_span_start *start)
+{
+    const struct otel_span_context *parent = start->parent;
+    struct otel_record *record;
+
+    memset(span, 0, sizeof *span);
+    if (!otel_generation())
+        return false;
+    if (start->root)
+        parent = NULL;
+    else if (!parent)
+        parent = otel_context_current();
+    if (parent && !otel_span_context_valid(parent))
+        parent = NULL;
+    span->carry = start->carry;
+    if (otel_config.disabled) {
+        if (parent)
+            span->ctx = *parent;
+        span->ctx.carry = start->carry ? start->carry : span->ctx.carry;
+        return false;
+    }
+    if (!decide(&span->ctx, parent, start) || !otel_config.exporters) {
+        span->ctx.carry = start->carry ? start->carry : span->ctx.carry;
+        otel_count(OTEL_COUNT_NOT_SAMPLED, 1);
+        return false;
+    }
+    if (start->carry)
+        span->ctx.carry = start->carry;
+    otel_count(OTEL_COUNT_STARTED, 1);
+    record = otel_store_new(&span->record);
+    if (!record) {
+        otel_count(OTEL_COUNT_DROPPED_STORE_FULL, 1);
+        return false;
+    }
+    fill(record, &span->ctx, parent, start);
+    return true;
+}
+
+/* The record that is still ours to write, or NULL. */
+static struct otel_record *writable(const struct otel_span *span)
+{
+    struct otel_record *record = span->record ? otel_store_get(span->record) : NULL;
+
+    return record && atomic_load_explicit(&record->state, memory_order_relaxed) ==
+                         OTEL_RECORD_ACTIVE
+               ? record
+               : NULL;
+}
+
+void otel_span_set(const struct otel_span *span, const struct otel_attr *attr)
+{
+    struct otel_record *record = writable(span);
+
+    if (record && attr->key.len)
+        otel_data_attribute(record, attr);
+}
+
+void otel_span_set_text(const struct otel_span *span, struct otel_text key, const char *p,
+                        size_t len)
+{
+    struct otel_attr attr = otel_attr_text(key, p, len);
+
+    otel_span_set(span, &attr);
+}
+
+void otel_span_set_int(const struct otel_span *span, struct otel_text key, int64_t v)
+{
+    struct otel_attr attr = otel_attr_int(key, v);
+
+    otel_span_set(span, &attr);
+}
+
+void otel_span_set_bool(const struct otel_span *span, struct otel_text key, bool v)
+{
+    struct otel_attr attr = otel_attr_bool(key, v);
+
+    otel_span_set(span, &attr);
+}
+
+void otel_span_append_wire(const struct otel_span *span, const uint8_t *wire, size_t len,
+                           uint16_t count)
+{
+    struct otel_record *record = writable(span);
+
+    if (record)
+        otel_data_append_attributes(record, wire, len, count);
+}
+
+void otel_span_set_name(const struct otel_span *span, struct otel_text name)
+{
+    struct otel_record *record = writable(span);
+
+    if (record)
+        otel_data_text(record, OTEL_TAG_NAME, name);
+}
+
+void otel_span_set_status(const struct otel_span *span, enum otel_status status,
+                          struct otel_text message)
+{
+    struct otel_record *record = writable(span);
+
+    if (!record || status == OTEL_STATUS_UNSET || record->status == OTEL_STATUS_OK)
+        return;
+    record->status = (uint8_t)status;
+    if (status == OTEL_STATUS_OK)
+        message.len = 0;
+    otel_data_text(record, OTEL_TAG_STATUS_MESSAGE, message);
+}
+
+void otel_span_event(const struct otel_span *span, struct otel_text name, uint64_t mono_ns,
+                     const struct otel_attr *attrs, size_t count)
+{
+    struct otel_record *record = writable(span);
+
+    if (!record)
+        return;
+    if (!mono_ns)
+        mono_ns = otel_clock_mono_ns();
+    otel_data_event(record, name, mono_ns + (uint64_t)record->clock_offset_ns, attrs, count);
+}
+
+void otel_span_link(const struct otel_span *span, const struct otel_span_context *to,
+                    const struct otel_attr *attrs, size_t count)
+{
+    struct otel_record *record = writable(span);
+
+    if (record && otel_span_context_valid(to))
+        otel_data_link(record, to, attrs, count);
+}
+
+/* Ended once only, whichever copy of the span comes first. */
+static bool mark_ended(struct otel_record *record, uint64_t mono_ns)
+{
+    uint32_t active = OTEL_RECORD_ACTIVE;
+
+    if (!mono_ns)
+        mono_ns = otel_clock_mono_ns();
+    record->end_mono_ns = mono_ns > record->start_mono_ns ? mono_ns : record->start_mono_ns;
+    return atomic_compare_exchange_strong_explicit(&record->state, &active, OTEL_RECORD_ENDED,
+                                                   memory_order_release, memory_order_relaxed);
+}
+
+void otel_span_end(struct otel_span *span, uint64_t mono_ns)
+{
+    struct otel_record *record;
+    uint64_t handle = span->record;
+    uint32_t waiting;
+
+    otel_carry_free(span->carry);
+    span->carry = 0;
+    span->record = 0;
+    if (!handle || !otel_generation())
+        return;
+    record = otel_store_get(handle);
+    if (!record || !mark_ended(record, mono_ns))
+        return;
+    otel_count(OTEL_COUNT_ENDED, 1);
+    waiting = otel_queue_push(handle);
+    if (!waiting) {
+        otel_count(OTEL_COUNT_DROPPED_QUEUE_FULL, 1);
+        otel_store_free(handle);
+        return;
+    }
+    otel_batch_notify(waiting);
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/tracer.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "core/batch.h"
+#include "core/carry.h"
+#include "core/config.h"
+#include "core/context.h"
+#include "core/counters.h"
+#include "core/exporter.h"
+#include "core/generation.h"
+#include "core/log.h"
+#include "core/propagation.h"
+#include "core/queue.h"
+#include "core/store.h"
+
+/* Written in the constructor; false until then: hooks pass through. */
+static bool enabled;
+/* Any thread: the sum is printed once. */
+static atomic_flag summed = ATOMIC_FLAG_INIT;
+
+/* What a fork child must forget: records and queue are the parent's to export. */
+static void after_fork(void)
+{
+    otel_counters_reset();
+    otel_queue_reset();
+    otel_store_reset();
+    otel_carry_reset();
+    otel_context_reset();
+    otel_exporter_reset();
+    otel_batch_reset();
+    atomic_flag_clear(&summed);
+}
+
+static void add(struct otel_extract *extract, const char *name, const char *value)
+{
+    if (value)
+        otel_extract_header(extract, name, strlen(name), value, strlen(value));
+}
+
+/* The parent this process was started with: TRACEPARENT, TRACESTATE, BAGGAGE. */
+static void adopt_environment(void)
+{
+    static char tracestate[OTEL_TRACESTATE_MAX]; /* start-up only */
+    static char baggage[OTEL_BAGGAGE_MAX];
+    struct otel_extracted_lists lists = {.tracestate = tracestate, .baggage = baggage};
+    struct otel_extract extract;
+    struct otel_span_context ctx;
+
+    memset(&extract, 0, sizeof extract);
+    memset(&ctx, 0, sizeof ctx);
+    add(&extract, "traceparent", otel_config.traceparent);
+    add(&extract, "tracestate", otel_config.tracestate);
+    add(&extract, "baggage", otel_config.baggage);
+    if (!otel_extract_finish(&extract, &ctx, &lists))
+        return;
+    ctx.carry = otel_carry_process_new(tracestate, lists.tracestate_len, baggage,
+                                       lists.baggage_len);
+    otel_context_process_set(&ctx);
+}
+
+void otel_tracer_start(const struct otel_platform *platform, bool secure)
+{
+    otel_config_load(otel_env_lookup, secure);
+    otel_generation_init();
+    otel_generation_on_fork(after_fork);
+    otel_propagation_init(otel_config.propagators);
+    adopt_environment();
+    otel_store_init(otel_config.max_queue_size, otel_config.max_export_batch_size);
+    if (otel_queue_init(otel_config.max_queue_size) < 0)
+        otel_log(OTEL_LOG_ERROR, "no memory for a queue of %u spans: spans are dropped",
+                 otel_config.max_queue_size);
+    otel_exporter_init(platform);
+    otel_batch_init(platform);
+    enabled = !otel_config.disabled;
+    otel_log(OTEL_LOG_DEBUG, "started%s", enabled ? "" : ", OTEL_SDK_DISABLED is true");
+}
+
+bool otel_tracer_enabled(void)
+{
+    return enabled;
+}
+
+/* One line at exit for whoever asked; see counters.h for what must add up. */
+static void print_sum(void)
+{
+    uint64_t started = otel_counter_sum(OTEL_COUNT_STARTED);
+    uint64_t exported = otel_counter_sum(OTEL_COUNT_EXPORTED);
+    uint64_t store_full = otel_counter_sum(OTEL_COUNT_DROPPED_STORE_FULL);
+    uint64_t queue_full = otel_counter_sum(OTEL_COUNT_DROPPED_QUEUE_FULL);
+    uint64_t failed = otel_counter_sum(OTEL_COUNT_DROPPED_EXPORT);
+    uint64_t rejected = otel_counter_sum(OTEL_COUNT_DROPPED_REJECTED);
+    uint64_t dropped = store_full + queue_full + failed + rejected;
+
+    otel_log(OTEL_LOG_DEBUG,
+             "spans: started %llu = exported %llu + dropped %llu (store full %llu, queue full %llu, "
+             "export failed %llu, rejected %llu) + not ended %lld; ended %llu; not sampled %llu",
+             (unsigned long long)started, (unsigned long long)exported,
+             (unsigned long long)dropped, (unsigned long long)store_full,
+             (unsigned long long)queue_full, (unsigned long long)failed,
+             (unsigned long long)rejected, (long long)(started - exported - dropped),
+             (unsigned long long)otel_counter_sum(OTEL_COUNT_ENDED),
+             (unsigned long long)otel_counter_sum(OTEL_COUNT_NOT_SAMPLED));
+}
+
+void otel_tracer_flush(void)
+{
+    if (!enabled || !otel_generation())
+        return;
+    otel_batch_flush(otel_config.exit_timeout_ms);
+}
+
+void otel_tracer_stop(void)
+{
+    if (!enabled || !otel_generation())
+        return;
+    otel_batch_stop(otel_config.exit_timeout_ms);
+    if (otel_log_once(&summed))
+        print_sum();
+}
