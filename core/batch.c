@@ -40,8 +40,8 @@ static _Atomic uint32_t wake;
 static _Atomic uint32_t flush_wanted;
 static _Atomic uint32_t flushed;
 static _Atomic bool stopping;
-/* CLOCK_MONOTONIC ns; 0: none. export_until belongs to the batch thread, leave_at is set by flush and
- * stop on any thread. */
+/* CLOCK_MONOTONIC ns; 0: none. export_until belongs to the batch thread, leave_at is set by flush
+ * and stop on any thread. */
 static _Atomic uint64_t export_until;
 static _Atomic uint64_t leave_at;
 /* Spans taken from the queue whose export has not ended. */
@@ -52,6 +52,10 @@ static pthread_t thread;
 /* The batch thread's own. */
 static uint8_t resource[OTEL_RESOURCE_MAX];
 static size_t resource_len;
+/* One batch: handles and views, batch_max of each; sized by the thread at its start. */
+static struct otel_record_view *views;
+static uint64_t *records;
+static uint32_t batch_max;
 
 static uint32_t load(const _Atomic uint32_t *word)
 {
@@ -96,53 +100,36 @@ static void count_result(const struct otel_export_result *r)
     otel_count(OTEL_COUNT_DROPPED_EXPORT, r->failed);
 }
 
-static struct otel_export_result send(const uint64_t *records, uint32_t n)
+/* Exports the n spans of records. */
+static struct otel_export_result send(uint32_t n)
 {
-    static struct otel_record_view views[512]; /* the batch thread's own */
-    struct otel_export_result sum = {0};
+    struct otel_batch batch = {.spans = views, .resource = resource};
 
     if (!resource_len)
         resource_len = otel_resource_build(resource, sizeof resource);
-    for (uint32_t done = 0; done < n;) {
-        struct otel_batch batch = {.spans = views, .resource = resource,
-                                   .resource_len = resource_len};
-        struct otel_export_result r;
+    batch.resource_len = resource_len;
+    for (uint32_t i = 0; i < n; i++) {
+        struct otel_record *record = otel_store_get(records[i]);
+        size_t cap;
 
-        for (; done < n && batch.count < 512; done++) {
-            struct otel_record_view *v = &views[batch.count];
-            size_t cap;
-
-            v->record = otel_store_get(records[done]);
-            if (!v->record)
-                continue;
-            v->data = otel_store_data((struct otel_record *)v->record, &cap);
-            v->data_len = v->record->used;
-            batch.count++;
-        }
-        if (!batch.count)
-            break;
-        r = otel_exporter_export(&batch);
-        sum.exported += r.exported;
-        sum.rejected += r.rejected;
-        sum.failed += r.failed;
+        if (record)
+            views[batch.count++] =
+                (struct otel_record_view){record, otel_store_data(record, &cap), record->used};
     }
-    return sum;
+    return otel_exporter_export(&batch);
 }
 
 /* Takes and exports one batch; returns how many spans it had. */
 static uint32_t export_one(void)
 {
-    static uint64_t records[512]; /* the batch thread's own */
-    uint32_t max = otel_config.max_export_batch_size;
     struct otel_export_result result;
     uint32_t n;
 
     atomic_store(&in_flight, 1);
-    n = otel_queue_take(records, max < 512 ? max : 512);
+    n = otel_queue_take(records, batch_max);
     if (n) {
-        atomic_store(&export_until,
-                     otel_clock_mono_ns() + otel_config.export_timeout_ms * MS);
-        result = send(records, n);
+        atomic_store(&export_until, otel_clock_mono_ns() + otel_config.export_timeout_ms * MS);
+        result = send(n);
         count_result(&result);
         for (uint32_t i = 0; i < n; i++)
             otel_store_free(records[i]);
@@ -151,17 +138,23 @@ static uint32_t export_one(void)
     return n;
 }
 
-/* Time is over: counts what waits as dropped. */
+/* There is no thread (any more): counts what waits as dropped. Any thread, one at a time, because
+ * the queue has one consumer; who finds it busy leaves its span to the one at work or to the next.
+ */
 static void drop_rest(void)
 {
-    uint64_t records[64];
+    static atomic_flag busy = ATOMIC_FLAG_INIT;
+    uint64_t rest[64];
     uint32_t n;
 
-    while ((n = otel_queue_take(records, 64)) != 0) {
+    if (atomic_flag_test_and_set(&busy))
+        return;
+    while ((n = otel_queue_take(rest, 64)) != 0) {
         for (uint32_t i = 0; i < n; i++)
-            otel_store_free(records[i]);
+            otel_store_free(rest[i]);
         otel_count(OTEL_COUNT_DROPPED_EXPORT, n);
     }
+    atomic_flag_clear(&busy);
 }
 
 static uint64_t delay_ns(void)
@@ -222,6 +215,19 @@ static void work(void)
     }
 }
 
+/* Room for a batch of the wanted size, else for a small one. */
+static void size_batch(void)
+{
+    static struct otel_record_view few_views[64]; /* the batch thread's own, as below */
+    static uint64_t few_records[64];
+    uint32_t wanted = otel_config.max_export_batch_size;
+    char *p = otel_sys.mmap(wanted * (sizeof *views + sizeof *records));
+
+    views = p ? (struct otel_record_view *)p : few_views;
+    records = p ? (uint64_t *)(p + wanted * sizeof *views) : few_records;
+    batch_max = p || wanted < 64 ? wanted : 64;
+}
+
 static bool needs_std(void)
 {
     return (otel_config.log_level != OTEL_LOG_NONE && !otel_config.log_path) ||
@@ -246,6 +252,8 @@ static void *run(void *unused)
             otel_log(OTEL_LOG_INFO, "no descriptor table of our own (%d): descriptors are guarded",
                      err);
     }
+    if (!batch_max)
+        size_batch();
     work();
     otel_exporter_flush();
     otel_exporter_close();
@@ -288,6 +296,7 @@ static bool start(void)
     /* The thread may have ended already where the process is on its way out. */
     none = STARTING;
     atomic_compare_exchange_strong(&thread_state, &none, (uint32_t)(err ? REFUSED : RUNNING));
+    otel_sys.futex_wake(&thread_state, INT_MAX);
     if (err)
         otel_log(OTEL_LOG_ERROR, "no thread to export with (error %d): spans are dropped", err);
     errno = saved;
@@ -360,6 +369,13 @@ bool otel_batch_flush(uint32_t timeout_ms)
     return done && nothing_waits();
 }
 
+/* Waits until no other thread is in the middle of start(). */
+static void await_start(uint64_t until)
+{
+    while (load(&thread_state) == STARTING && otel_clock_mono_ns() < until)
+        otel_sys.futex_wait(&thread_state, STARTING, (int64_t)MS);
+}
+
 void otel_batch_stop(uint32_t timeout_ms)
 {
     uint64_t until = otel_clock_mono_ns() + timeout_ms * MS;
@@ -368,6 +384,7 @@ void otel_batch_stop(uint32_t timeout_ms)
         return;
     if (load(&thread_state) == NONE && otel_queue_len())
         start();
+    await_start(until);
     if (load(&thread_state) == RUNNING) {
         atomic_store(&leave_at, until);
         wake_thread();

@@ -16,8 +16,8 @@
 /* Once, at start-up; starts nothing. platform must stay valid. */
 void otel_batch_init(const struct otel_platform *platform);
 
-/* Called by otel_span_end() for each record; waiting: the queue's length. Starts or wakes the thread
- * when there is cause; otherwise one load. */
+/* Called by otel_span_end() for each record; waiting: the queue's length. Starts or wakes the
+ * thread when there is cause; otherwise one load. */
 void otel_batch_notify(uint32_t waiting);
 
 /* Exports what has ended, waiting at most timeout_ms; no-op in a process that has nothing. Returns
@@ -31,8 +31,9 @@ void otel_batch_stop(uint32_t timeout_ms);
 /* Fork child: there is no thread. */
 void otel_batch_reset(void);
 
-/* For the exporter, on the batch thread (export/module.h): what is left of OTEL_BSP_EXPORT_TIMEOUT or,
- * once the process exits or flushes, of that; whether it exits; a sleep that exit cuts short. */
+/* For the exporter, on the batch thread (export/module.h): what is left of OTEL_BSP_EXPORT_TIMEOUT
+ * or, once the process exits or flushes, of that; whether it exits; a sleep that exit cuts short.
+ */
 uint64_t otel_batch_time_left_ns(void);
 bool otel_batch_exiting(void);
 void otel_batch_sleep(uint64_t ns);

@@ -64,8 +64,8 @@ static const struct carry *find(uint64_t handle)
     return handle == PROCESS ? &process : otel_pool_get(&pool, handle);
 }
 
-/* Copies bytes at offset; the handle is looked at again afterwards, because the owner may have freed
- * the entry, and another may have filled it, while it was read. */
+/* Copies bytes at offset; the handle is looked at again afterwards, because the owner may have
+ * freed the entry, and another may have filled it, while it was read. */
 static size_t copy_out(uint64_t handle, bool baggage, char *out, size_t cap)
 {
     const struct carry *c = find(handle);

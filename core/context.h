@@ -21,8 +21,8 @@
  * attached or detached. */
 const struct otel_span_context *otel_context_current(void);
 
-/* Makes a copy of ctx current and returns a token for the matching detach. An attached context whose
- * frame was left without detach (longjmp, exception) stops counting by itself. */
+/* Makes a copy of ctx current and returns a token for the matching detach. An attached context
+ * whose frame was left without detach (longjmp, exception) stops counting by itself. */
 uint32_t otel_context_attach(const struct otel_span_context *ctx);
 
 /* Goes back to what was current before the attach that gave token; contexts attached above it and

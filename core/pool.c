@@ -158,8 +158,8 @@ void *otel_pool_get(struct otel_pool *pool, uint64_t handle)
 {
     uint32_t index = index_of(pool, handle);
 
-    if (index == UINT32_MAX || atomic_load_explicit(&pool->seq[index], memory_order_acquire) !=
-                                   (uint32_t)(handle >> 32))
+    if (index == UINT32_MAX ||
+        atomic_load_explicit(&pool->seq[index], memory_order_acquire) != (uint32_t)(handle >> 32))
         return NULL;
     return atomic_load_explicit(&pool->base, memory_order_relaxed) + index * pool->block_size;
 }

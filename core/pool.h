@@ -2,9 +2,9 @@
  *
  * A pool of fixed-size blocks in one mapped region, named by handles instead of pointers.
  *
- * Free blocks form a few LIFO lists (one a shard, so that two threads rarely meet and the warm block
- * comes back first); untouched memory is handed out last. Push and pop are one compare-and-swap
- * with a tag against ABA. No pointer lies in the region: it can become a file.
+ * Free blocks form a few LIFO lists (one a shard, so that two threads rarely meet and the warm
+ * block comes back first); untouched memory is handed out last. Push and pop are one
+ * compare-and-swap with a tag against ABA. No pointer lies in the region: it can become a file.
  *
  * A handle is (sequence << 32) | (index + 1). A block's sequence is odd while it is allocated and
  * grows with each allocation and free: a stale handle is recognised, never followed.
@@ -28,17 +28,20 @@ struct otel_pool_state {
 };
 
 struct otel_pool {
-    size_t block_size;               /* bytes, constant */
-    uint32_t count;                  /* blocks wanted; lowered when the mapping is refused */
-    _Atomic(char *) base;            /* the blocks; NULL until the first allocation */
-    _Atomic uint32_t *seq;           /* one a block, behind the blocks */
-    _Atomic uint32_t *next;          /* free-list links, behind seq */
-    struct otel_pool_state *state;   /* behind next */
-    _Atomic uint32_t mapping;        /* 0 unmapped, 1 being mapped, 2 mapped, 3 refused */
+    size_t block_size;             /* bytes, constant */
+    uint32_t count;                /* blocks wanted; lowered when the mapping is refused */
+    _Atomic(char *) base;          /* the blocks; NULL until the first allocation */
+    _Atomic uint32_t *seq;         /* one a block, behind the blocks */
+    _Atomic uint32_t *next;        /* free-list links, behind seq */
+    struct otel_pool_state *state; /* behind next */
+    _Atomic uint32_t mapping;      /* 0 unmapped, 1 being mapped, 2 mapped, 3 refused */
 };
 
 /* A static initialiser; the region is mapped at the first allocation. */
-#define OTEL_POOL(size, blocks) {.block_size = (size), .count = (blocks)}
+#define OTEL_POOL(size, blocks)                 \
+    {                                           \
+        .block_size = (size), .count = (blocks) \
+    }
 
 /* Returns a handle, or 0: none free or the mapping was refused. The block's content is what it last
  * held (zero when fresh). Lock-free, any thread, signal handlers too. */

@@ -22,11 +22,11 @@
 enum otel_record_state { OTEL_RECORD_FREE, OTEL_RECORD_ACTIVE, OTEL_RECORD_ENDED };
 
 enum otel_span_kind { /* values of the OTLP enum Span.SpanKind */
-    OTEL_KIND_INTERNAL = 1,
-    OTEL_KIND_SERVER = 2,
-    OTEL_KIND_CLIENT = 3,
-    OTEL_KIND_PRODUCER = 4,
-    OTEL_KIND_CONSUMER = 5,
+                      OTEL_KIND_INTERNAL = 1,
+                      OTEL_KIND_SERVER = 2,
+                      OTEL_KIND_CLIENT = 3,
+                      OTEL_KIND_PRODUCER = 4,
+                      OTEL_KIND_CONSUMER = 5,
 };
 
 enum otel_status { OTEL_STATUS_UNSET, OTEL_STATUS_OK, OTEL_STATUS_ERROR }; /* Status.StatusCode */
@@ -68,13 +68,13 @@ struct otel_record {
     uint16_t attributes; /* counts of what data holds */
     uint16_t events;
     uint16_t links;
-    uint8_t kind;   /* enum otel_span_kind */
-    uint8_t scope;  /* enum otel_span_scope */
-    uint8_t flags;  /* W3C flags */
-    uint8_t status; /* enum otel_status */
+    uint8_t kind;          /* enum otel_span_kind */
+    uint8_t scope;         /* enum otel_span_scope */
+    uint8_t flags;         /* W3C flags */
+    uint8_t status;        /* enum otel_status */
     uint8_t parent_remote; /* the parent is not of this process */
     uint8_t local_root;    /* no parent in this process: with its end a trace is complete here */
-    uint8_t data[]; /* inline, up to OTEL_RECORD_SIZE */
+    uint8_t data[];        /* inline, up to OTEL_RECORD_SIZE */
 };
 
 #define OTEL_RECORD_INLINE (OTEL_RECORD_SIZE - offsetof(struct otel_record, data))

@@ -58,8 +58,8 @@ static void fill(struct otel_record *record, struct otel_span_context *ctx,
     record->scope = (uint8_t)start->scope;
     record->flags = ctx->flags;
     record->start_mono_ns = start->start_mono_ns ? start->start_mono_ns : otel_clock_mono_ns();
-    ctx->clock_offset_ns = record->local_root ? otel_clock_offset_ns(record->start_mono_ns)
-                                              : parent->clock_offset_ns;
+    ctx->clock_offset_ns =
+        record->local_root ? otel_clock_offset_ns(record->start_mono_ns) : parent->clock_offset_ns;
     record->clock_offset_ns = ctx->clock_offset_ns;
     otel_data_text(record, OTEL_TAG_NAME, start->name);
     if (ctx->carry)
@@ -109,8 +109,8 @@ static struct otel_record *writable(const struct otel_span *span)
 {
     struct otel_record *record = span->record ? otel_store_get(span->record) : NULL;
 
-    return record && atomic_load_explicit(&record->state, memory_order_relaxed) ==
-                         OTEL_RECORD_ACTIVE
+    return record &&
+                   atomic_load_explicit(&record->state, memory_order_relaxed) == OTEL_RECORD_ACTIVE
                ? record
                : NULL;
 }

@@ -31,12 +31,12 @@ struct otel_span_start {
     enum otel_span_kind kind;
     enum otel_span_scope scope;
     const struct otel_span_context *parent; /* NULL: the current context (context.h) */
-    bool root;                   /* ignore parent and current: a new trace */
-    uint64_t start_mono_ns;      /* 0: now */
-    const uint8_t *trace_id;     /* of a new root, OTEL_TRACE_ID_LEN bytes; NULL: generate */
-    const uint8_t *span_id;      /* chosen before by otel_ids_span(); NULL: generate */
-    uint64_t carry;              /* tracestate and baggage that came with a remote parent: the span
-                                    owns the handle and frees it when it ends; 0: the parent's */
+    bool root;                              /* ignore parent and current: a new trace */
+    uint64_t start_mono_ns;                 /* 0: now */
+    const uint8_t *trace_id; /* of a new root, OTEL_TRACE_ID_LEN bytes; NULL: generate */
+    const uint8_t *span_id;  /* chosen before by otel_ids_span(); NULL: generate */
+    uint64_t carry;          /* tracestate and baggage that came with a remote parent: the span
+                                owns the handle and frees it when it ends; 0: the parent's */
 };
 
 /* Starts a span: parent, sampling decision, ids, record. span->ctx is valid afterwards unless the
@@ -50,8 +50,8 @@ static inline bool otel_span_recording(const struct otel_span *span)
     return span->record != 0;
 }
 
-/* Sets an attribute; the value of a key set before is replaced. Over the count limit or out of room:
- * counted as dropped. An empty key is ignored. */
+/* Sets an attribute; the value of a key set before is replaced. Over the count limit or out of
+ * room: counted as dropped. An empty key is ignored. */
 void otel_span_set(const struct otel_span *span, const struct otel_attr *attr);
 void otel_span_set_text(const struct otel_span *span, struct otel_text key, const char *p,
                         size_t len);

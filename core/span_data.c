@@ -106,8 +106,8 @@ void otel_data_tracestate(struct otel_record *record, uint64_t carry)
     record->used += (uint32_t)(h + len);
 }
 
-/* The attribute with this key, by its KeyValue: 0x0a, key length, key. Keys of 128 bytes and more have
- * a longer length and are compared by the slow reader. */
+/* The attribute with this key, by its KeyValue: 0x0a, key length, key. Keys of 128 bytes and more
+ * have a longer length and are compared by the slow reader. */
 static bool find_attribute(struct otel_record *record, uint8_t *data, struct otel_text key,
                            struct span_field *f)
 {

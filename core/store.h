@@ -8,8 +8,8 @@
 
 #include "core/record.h"
 
-/* Sizes the store: room for the queue, a batch under way and the open spans. Once, at start-up; maps
- * nothing yet. */
+/* Sizes the store: room for the queue, a batch under way and the open spans. Once, at start-up;
+ * maps nothing yet. */
 void otel_store_init(uint32_t queue_size, uint32_t batch_size);
 
 /* An ACTIVE record with everything but the data zeroed. *record is its handle. NULL: full. */
@@ -21,8 +21,8 @@ struct otel_record *otel_store_get(uint64_t record);
 /* Where the data of a record lies and how much fits. */
 uint8_t *otel_store_data(struct otel_record *record, size_t *capacity);
 
-/* Moves inline data to an overflow block. Returns 0, -ENOSPC when it is there already or there is no
- * block. */
+/* Moves inline data to an overflow block. Returns 0, -ENOSPC when it is there already or there is
+ * no block. */
 int otel_store_grow(struct otel_record *record);
 
 /* Frees the record and its overflow block. Stale handles are ignored. */

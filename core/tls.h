@@ -18,7 +18,8 @@
 
 #include "core/span_context.h"
 
-/* Explicit contexts kept inside the thread's block; deeper ones live in a store block (context.c). */
+/* Explicit contexts kept inside the thread's block; deeper ones live in a store block (context.c).
+ */
 #define OTEL_CONTEXT_INLINE_DEPTH 8
 
 /* An attached context and where on the stack it was attached: an entry below the stack pointer was

@@ -56,8 +56,8 @@ static void adopt_environment(void)
     add(&extract, "baggage", otel_config.baggage);
     if (!otel_extract_finish(&extract, &ctx, &lists))
         return;
-    ctx.carry = otel_carry_process_new(tracestate, lists.tracestate_len, baggage,
-                                       lists.baggage_len);
+    ctx.carry =
+        otel_carry_process_new(tracestate, lists.tracestate_len, baggage, lists.baggage_len);
     otel_context_process_set(&ctx);
 }
 
@@ -83,26 +83,30 @@ bool otel_tracer_enabled(void)
     return enabled;
 }
 
-/* One line at exit for whoever asked; see counters.h for what must add up. */
+/* One line at exit for whoever asked. "Not ended" is counted from the starting side and "exported"
+ * and "dropped" from the other, so that the sum is a check and not a definition. */
 static void print_sum(void)
 {
     uint64_t started = otel_counter_sum(OTEL_COUNT_STARTED);
+    uint64_t ended = otel_counter_sum(OTEL_COUNT_ENDED);
     uint64_t exported = otel_counter_sum(OTEL_COUNT_EXPORTED);
     uint64_t store_full = otel_counter_sum(OTEL_COUNT_DROPPED_STORE_FULL);
     uint64_t queue_full = otel_counter_sum(OTEL_COUNT_DROPPED_QUEUE_FULL);
     uint64_t failed = otel_counter_sum(OTEL_COUNT_DROPPED_EXPORT);
     uint64_t rejected = otel_counter_sum(OTEL_COUNT_DROPPED_REJECTED);
     uint64_t dropped = store_full + queue_full + failed + rejected;
+    uint64_t open = started - store_full - ended;
 
-    otel_log(OTEL_LOG_DEBUG,
-             "spans: started %llu = exported %llu + dropped %llu (store full %llu, queue full %llu, "
-             "export failed %llu, rejected %llu) + not ended %lld; ended %llu; not sampled %llu",
-             (unsigned long long)started, (unsigned long long)exported,
-             (unsigned long long)dropped, (unsigned long long)store_full,
-             (unsigned long long)queue_full, (unsigned long long)failed,
-             (unsigned long long)rejected, (long long)(started - exported - dropped),
-             (unsigned long long)otel_counter_sum(OTEL_COUNT_ENDED),
-             (unsigned long long)otel_counter_sum(OTEL_COUNT_NOT_SAMPLED));
+    otel_log(
+        OTEL_LOG_DEBUG,
+        "spans: started %llu = exported %llu + dropped %llu (store full %llu, queue full %llu, "
+        "export failed %llu, rejected %llu) + not ended %llu; not sampled %llu",
+        (unsigned long long)started, (unsigned long long)exported, (unsigned long long)dropped,
+        (unsigned long long)store_full, (unsigned long long)queue_full, (unsigned long long)failed,
+        (unsigned long long)rejected, (unsigned long long)open,
+        (unsigned long long)otel_counter_sum(OTEL_COUNT_NOT_SAMPLED));
+    if (started != exported + dropped + open)
+        otel_log(OTEL_LOG_ERROR, "the sum of spans does not add up: please report this");
 }
 
 void otel_tracer_flush(void)
