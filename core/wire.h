@@ -71,15 +71,16 @@ static inline struct otel_attr otel_attr_bool(struct otel_text key, bool v)
 
 size_t otel_wire_varint(uint8_t *out, size_t cap, uint64_t v);
 
-/* One KeyValue behind tag and length. String values are cut to at most max_chars code points
- * (OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT counts characters; SIZE_MAX: no limit). */
+/* One KeyValue behind tag and length. String values, each string of an array, and byte values are
+ * cut to at most max_chars code points or bytes (OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT counts
+ * characters; SIZE_MAX: no limit). Keys are never cut. */
 size_t otel_wire_attr(uint8_t *out, size_t cap, uint8_t tag, const struct otel_attr *attr,
                       size_t max_chars);
 
-/* A length-delimited field of text (name, trace_state, status message). */
+/* A length-delimited field of text (name, trace_state, status message), written when empty too. */
 size_t otel_wire_text(uint8_t *out, size_t cap, uint8_t tag, struct otel_text text);
 
-/* Span.Event behind OTEL_TAG_EVENT. unix_ns: its time. */
+/* Span.Event behind OTEL_TAG_EVENT (record.h). unix_ns: its time. */
 size_t otel_wire_event(uint8_t *out, size_t cap, uint64_t unix_ns, struct otel_text name,
                        const struct otel_attr *attrs, size_t count, size_t max_chars);
 
@@ -100,7 +101,7 @@ struct otel_wire_field {
     size_t size;
 };
 
-/* The next field; false at the end or when what follows is malformed. */
+/* The next field; false at the end or when what follows is malformed (the reader then stays). */
 bool otel_wire_next(struct otel_wire_reader *reader, struct otel_wire_field *field);
 
 /* The key and value of a KeyValue message (a field's data). Returns false when it is none. The value
