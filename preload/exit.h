@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What happens to waiting spans when the process ends or becomes another program. Each function is
+ * a no-op where it would do harm: inside the guard (the batch thread, a signal handler that
+ * interrupted us), in a vfork child (it shares the parent's memory), and while this copy is not
+ * active. All keep errno and leave the guard as they found it: in a vfork child whose exec succeeds
+ * nobody would.
+ */
+#ifndef OTEL_PRELOAD_EXIT_H
+#define OTEL_PRELOAD_EXIT_H
+
+/* Before libc runs the host's atexit handlers: exports what has ended and ends the batch thread,
+ * within OTEL_AUTO_EXIT_TIMEOUT. TLS libraries clean up in those handlers; a thread of ours that
+ * still used them, or was joined later, crashed its host. Idempotent. */
+void otel_exit_stop(void);
+
+/* Before an exec or an exit without handlers: exports what has ended, within the same time. The
+ * process may go on. */
+void otel_exit_flush(void);
+
+/* In our destructor: no network, no waiting. */
+void otel_exit_last(void);
+
+#endif
