@@ -12,6 +12,10 @@ enum mapping { UNMAPPED, MAPPING, MAPPED, REFUSED };
 
 #define SMALLEST 16u /* a pool below this is not worth having: refuse instead */
 
+/* Pages are dropped in units that are whole on every machine, for the sequences lie behind the
+ * blocks. */
+#define LARGEST_PAGE 65536
+
 static size_t round64(size_t n)
 {
     return (n + 63) & ~(size_t)63;
@@ -167,6 +171,7 @@ void *otel_pool_get(struct otel_pool *pool, uint64_t handle)
 void otel_pool_reset(struct otel_pool *pool)
 {
     uint32_t used;
+    size_t whole;
 
     if (atomic_load_explicit(&pool->mapping, memory_order_acquire) != MAPPED) {
         atomic_store(&pool->mapping, (uint32_t)UNMAPPED);
@@ -182,6 +187,7 @@ void otel_pool_reset(struct otel_pool *pool)
     for (unsigned i = 0; i < OTEL_SHARDS; i++)
         atomic_store_explicit(&pool->state->shard[i].head, 0, memory_order_relaxed);
     atomic_store_explicit(&pool->state->fresh, 0, memory_order_release);
-    if (pool->block_size)
-        otel_sys.madvise(atomic_load(&pool->base), pool->block_size * pool->count, MADV_DONTNEED);
+    whole = pool->block_size * pool->count & ~(size_t)(LARGEST_PAGE - 1);
+    if (whole)
+        otel_sys.madvise(atomic_load(&pool->base), whole, MADV_DONTNEED);
 }

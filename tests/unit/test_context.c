@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/context.h"
+
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/generation.h"
+
+static struct otel_span_context ctx(uint8_t n)
+{
+    struct otel_span_context c = {.flags = OTEL_FLAG_SAMPLED};
+
+    c.trace_id[0] = 1;
+    c.span_id[0] = n;
+    return c;
+}
+
+static int current(void)
+{
+    const struct otel_span_context *c = otel_context_current();
+
+    return c ? c->span_id[0] : 0;
+}
+
+Test(context, explicit_contexts_nest)
+{
+    struct otel_span_context a = ctx(1);
+    struct otel_span_context b = ctx(2);
+    uint32_t outer;
+    uint32_t inner;
+
+    cr_assert_eq(current(), 0);
+    outer = otel_context_attach(&a);
+    cr_assert_eq(current(), 1);
+    inner = otel_context_attach(&b);
+    cr_assert_eq(current(), 2);
+    otel_context_detach(inner);
+    cr_assert_eq(current(), 1);
+    otel_context_detach(outer);
+    cr_assert_eq(current(), 0);
+}
+
+Test(context, detaching_the_outer_one_takes_forgotten_inner_ones_along)
+{
+    struct otel_span_context a = ctx(1);
+    struct otel_span_context b = ctx(2);
+    uint32_t outer = otel_context_attach(&a);
+
+    otel_context_attach(&b);
+    otel_context_attach(&b);
+    otel_context_detach(outer);
+    cr_assert_eq(current(), 0);
+}
+
+static void recurse(uint8_t n)
+{
+    struct otel_span_context c = ctx(n);
+    uint32_t token = otel_context_attach(&c);
+
+    cr_assert_eq(current(), n);
+    if (n < 200)
+        recurse(n + 1);
+    cr_assert_eq(current(), n);
+    otel_context_detach(token);
+}
+
+Test(context, goes_deeper_than_the_threads_own_block)
+{
+    recurse(1);
+    cr_assert_eq(current(), 0);
+}
+
+static void dig(uint32_t n)
+{
+    struct otel_span_context c = ctx(7);
+    uint32_t token = otel_context_attach(&c);
+
+    if (n)
+        dig(n - 1);
+    otel_context_detach(token);
+}
+
+Test(context, is_unknown_rather_than_wrong_where_it_is_too_deep)
+{
+    struct otel_span_context c = ctx(7);
+    uint32_t token[600];
+
+    for (int i = 0; i < 600; i++)
+        token[i] = otel_context_attach(&c);
+    cr_assert_eq(current(), 0);
+    for (int i = 599; i >= 0; i--)
+        otel_context_detach(token[i]);
+    dig(1000);
+    cr_assert_eq(current(), 0);
+    token[0] = otel_context_attach(&c);
+    cr_assert_eq(current(), 7, "as good as new afterwards");
+}
+
+static jmp_buf back;
+
+static void __attribute__((noinline)) attach_and_jump(int padding)
+{
+    volatile char frame[4096];
+    struct otel_span_context c = ctx(9);
+
+    frame[padding] = 1;
+    otel_context_attach(&c);
+    if (current() == 9)
+        longjmp(back, frame[padding]);
+}
+
+Test(context, what_was_jumped_over_is_gone)
+{
+    if (!setjmp(back))
+        attach_and_jump(17);
+    cr_assert_eq(current(), 0);
+}
+
+static volatile int seen_in_handler;
+
+static void handler(int sig)
+{
+    struct otel_span_context c = ctx(5);
+    uint32_t token;
+
+    (void)sig;
+    seen_in_handler = current();
+    token = otel_context_attach(&c);
+    otel_context_detach(token);
+}
+
+Test(context, a_handler_on_its_own_stack_sees_and_keeps_the_context)
+{
+    static char below[65536];
+    stack_t ss = {.ss_sp = below, .ss_size = sizeof below};
+    struct sigaction sa = {.sa_handler = handler, .sa_flags = SA_ONSTACK};
+    struct otel_span_context c = ctx(3);
+    uint32_t token;
+
+    cr_assert_eq(sigaltstack(&ss, NULL), 0);
+    sigaction(SIGUSR1, &sa, NULL);
+    token = otel_context_attach(&c);
+    raise(SIGUSR1);
+    cr_assert_eq(seen_in_handler, 3);
+    cr_assert_eq(current(), 3);
+    otel_context_detach(token);
+}
+
+Test(context, implicit_holds_while_its_cell_lives_and_explicit_beats_it)
+{
+    struct otel_span_context a = ctx(1);
+    struct otel_span_context b = ctx(2);
+    uint64_t cell = otel_context_cell_open();
+    uint32_t token;
+
+    otel_context_implicit_set(&a, cell);
+    cr_assert_eq(current(), 1);
+    token = otel_context_attach(&b);
+    cr_assert_eq(current(), 2);
+    otel_context_detach(token);
+    cr_assert_eq(current(), 1);
+    otel_context_cell_close(cell);
+    cr_assert_eq(current(), 0);
+}
+
+static uint64_t shared_cell;
+
+static void *other_thread(void *result)
+{
+    struct otel_span_context a = ctx(1);
+
+    otel_context_implicit_set(&a, shared_cell);
+    *(int *)result = current();
+    otel_context_cell_close(shared_cell);
+    return NULL;
+}
+
+Test(context, a_cell_ends_it_for_every_thread)
+{
+    struct otel_span_context a = ctx(1);
+    pthread_t t;
+    int there = 0;
+
+    shared_cell = otel_context_cell_open();
+    otel_context_implicit_set(&a, shared_cell);
+    cr_assert_eq(pthread_create(&t, NULL, other_thread, &there), 0);
+    pthread_join(t, NULL);
+    cr_assert_eq(there, 1);
+    cr_assert_eq(current(), 0);
+}
+
+Test(context, the_processs_parent_comes_last)
+{
+    struct otel_span_context p = ctx(8);
+    struct otel_span_context a = ctx(1);
+    uint32_t token;
+
+    otel_context_process_set(&p);
+    cr_assert_eq(current(), 8);
+    token = otel_context_attach(&a);
+    cr_assert_eq(current(), 1);
+    otel_context_detach(token);
+    otel_context_process_set(NULL);
+    cr_assert_eq(current(), 0);
+}
+
+Test(context, a_fork_child_keeps_it_as_a_remote_one)
+{
+    struct otel_span_context a = ctx(1);
+    int status;
+    pid_t pid;
+
+    otel_generation_init();
+    otel_context_attach(&a);
+    cr_assert_not(otel_context_current()->remote);
+    pid = fork();
+    if (!pid) {
+        const struct otel_span_context *c = otel_context_current();
+
+        _exit(c && c->span_id[0] == 1 && c->remote ? 0 : 1);
+    }
+    waitpid(pid, &status, 0);
+    cr_assert_eq(status, 0);
+    cr_assert_not(otel_context_current()->remote);
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/tracer.h"
+
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/context.h"
+#include "core/counters.h"
+#include "tests/unit/spans.h"
+
+static const struct otel_platform platform; /* no module, no thread */
+
+static bool start_span(struct otel_span *span)
+{
+    struct otel_span_start start = {.name = OTEL_TEXT("x"), .kind = OTEL_KIND_INTERNAL};
+
+    return otel_span_start(span, &start);
+}
+
+Test(tracer, starts_and_stops_without_anything_to_do)
+{
+    cr_assert_not(otel_tracer_enabled());
+    otel_tracer_start(&platform, false);
+    cr_assert(otel_tracer_enabled());
+    otel_tracer_flush();
+    otel_tracer_stop();
+    otel_tracer_stop();
+}
+
+Test(tracer, disabled_records_nothing)
+{
+    struct otel_span span;
+
+    setenv("OTEL_SDK_DISABLED", "true", 1);
+    otel_tracer_start(&platform, false);
+    cr_assert_not(otel_tracer_enabled());
+    cr_assert_not(start_span(&span));
+    cr_assert_eq(otel_counter_sum(OTEL_COUNT_STARTED), 0);
+}
+
+Test(tracer, continues_the_trace_of_its_environment)
+{
+    struct otel_span span;
+
+    setenv("TRACEPARENT", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", 1);
+    otel_tracer_start(&platform, false);
+    cr_assert(start_span(&span));
+    cr_assert_eq(span.ctx.trace_id[0], 0x4b);
+    cr_assert(otel_context_current()->remote);
+}
+
+Test(tracer, a_bad_traceparent_starts_a_new_trace)
+{
+    setenv("TRACEPARENT", "00-00000000000000000000000000000000-00f067aa0ba902b7-01", 1);
+    otel_tracer_start(&platform, false);
+    cr_assert_null(otel_context_current());
+}
+
+Test(tracer, a_child_starts_with_nothing_to_account_for)
+{
+    struct otel_span span;
+    pid_t pid;
+    int status;
+
+    otel_tracer_start(&platform, false);
+    cr_assert(start_span(&span));
+    pid = fork();
+    if (!pid) {
+        struct otel_span mine;
+        int bad = 0;
+
+        bad |= !start_span(&mine);
+        bad |= otel_counter_sum(OTEL_COUNT_STARTED) != 1;
+        otel_span_end(&span, 0); /* the parent's to end */
+        bad |= otel_counter_sum(OTEL_COUNT_ENDED) != 0;
+        _exit(bad);
+    }
+    waitpid(pid, &status, 0);
+    cr_assert_eq(status, 0);
+    cr_assert_eq(otel_counter_sum(OTEL_COUNT_STARTED), 1);
+}
