@@ -2,7 +2,6 @@
 #include "core/export/buffer.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define FIRST_CAP 512
 
@@ -47,19 +46,4 @@ uint8_t *otel_buffer_room(struct otel_buffer *buffer, size_t n)
         return NULL;
     }
     return buffer->data + buffer->len;
-}
-
-void otel_buffer_append(struct otel_buffer *buffer, const void *bytes, size_t n)
-{
-    uint8_t *to;
-
-    if (n == 0 || !(to = otel_buffer_room(buffer, n)))
-        return;
-    memcpy(to, bytes, n);
-    buffer->len += n;
-}
-
-void otel_buffer_text(struct otel_buffer *buffer, const char *text)
-{
-    otel_buffer_append(buffer, text, strlen(text));
 }

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* A buffer that one huge batch made large is given back at the next reset: the host's memory is not
  * ours to keep. */
@@ -37,9 +38,19 @@ void otel_buffer_free(struct otel_buffer *buffer);
  * what it wrote to len. */
 uint8_t *otel_buffer_room(struct otel_buffer *buffer, size_t n);
 
-void otel_buffer_append(struct otel_buffer *buffer, const void *bytes, size_t n);
+/* Inline, for JSON is made of pieces of a few bytes. bytes may be NULL when n is 0. */
+static inline void otel_buffer_append(struct otel_buffer *buffer, const void *bytes, size_t n)
+{
+    if (n == 0 || (n > buffer->cap - buffer->len && !otel_buffer_room(buffer, n)) || buffer->failed)
+        return;
+    memcpy(buffer->data + buffer->len, bytes, n);
+    buffer->len += n;
+}
 
 /* NUL-terminated text, without the NUL. */
-void otel_buffer_text(struct otel_buffer *buffer, const char *text);
+static inline void otel_buffer_text(struct otel_buffer *buffer, const char *text)
+{
+    otel_buffer_append(buffer, text, strlen(text));
+}
 
 #endif
