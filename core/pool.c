@@ -8,7 +8,7 @@
 #include "core/counters.h"
 #include "core/sys.h"
 
-enum mapping { UNMAPPED, MAPPING, MAPPED, REFUSED };
+enum mapping { UNMAPPED, MAPPING, MAPPED = OTEL_POOL_MAPPED, REFUSED };
 
 #define SMALLEST 16u /* a pool below this is not worth having: refuse instead */
 
@@ -131,20 +131,9 @@ uint64_t otel_pool_alloc(struct otel_pool *pool)
     return (uint64_t)seq << 32 | found;
 }
 
-/* The index of a handle that is in range, or UINT32_MAX. */
-static uint32_t index_of(struct otel_pool *pool, uint64_t handle)
-{
-    uint32_t index = (uint32_t)handle - 1;
-
-    if (!handle || atomic_load_explicit(&pool->mapping, memory_order_acquire) != MAPPED ||
-        index >= pool->count)
-        return UINT32_MAX;
-    return index;
-}
-
 int otel_pool_free(struct otel_pool *pool, uint64_t handle)
 {
-    uint32_t index = index_of(pool, handle);
+    uint32_t index = otel_pool_index(pool, handle);
     uint32_t seq = (uint32_t)(handle >> 32);
     uint32_t owner;
 
@@ -156,16 +145,6 @@ int otel_pool_free(struct otel_pool *pool, uint64_t handle)
         return -ESTALE;
     push(pool, owner, index);
     return 0;
-}
-
-void *otel_pool_get(struct otel_pool *pool, uint64_t handle)
-{
-    uint32_t index = index_of(pool, handle);
-
-    if (index == UINT32_MAX ||
-        atomic_load_explicit(&pool->seq[index], memory_order_acquire) != (uint32_t)(handle >> 32))
-        return NULL;
-    return atomic_load_explicit(&pool->base, memory_order_relaxed) + index * pool->block_size;
 }
 
 void otel_pool_reset(struct otel_pool *pool)

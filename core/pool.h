@@ -37,6 +37,8 @@ struct otel_pool {
     _Atomic uint32_t mapping;      /* 0 unmapped, 1 being mapped, 2 mapped, 3 refused */
 };
 
+#define OTEL_POOL_MAPPED 2
+
 /* A static initialiser; the region is mapped at the first allocation. */
 #define OTEL_POOL(size, blocks)                 \
     {                                           \
@@ -50,8 +52,27 @@ uint64_t otel_pool_alloc(struct otel_pool *pool);
 /* Frees; returns 0, or -ESTALE when the handle is not that of an allocated block. */
 int otel_pool_free(struct otel_pool *pool, uint64_t handle);
 
-/* The block of a live handle, or NULL. */
-void *otel_pool_get(struct otel_pool *pool, uint64_t handle);
+/* The index of a handle that is in range, or UINT32_MAX. */
+static inline uint32_t otel_pool_index(struct otel_pool *pool, uint64_t handle)
+{
+    uint32_t index = (uint32_t)handle - 1;
+
+    if (!handle || atomic_load_explicit(&pool->mapping, memory_order_acquire) != OTEL_POOL_MAPPED ||
+        index >= pool->count)
+        return UINT32_MAX;
+    return index;
+}
+
+/* The block of a live handle, or NULL. Inline: the hot path asks for each attribute. */
+static inline void *otel_pool_get(struct otel_pool *pool, uint64_t handle)
+{
+    uint32_t index = otel_pool_index(pool, handle);
+
+    if (index == UINT32_MAX ||
+        atomic_load_explicit(&pool->seq[index], memory_order_acquire) != (uint32_t)(handle >> 32))
+        return NULL;
+    return atomic_load_explicit(&pool->base, memory_order_relaxed) + index * pool->block_size;
+}
 
 /* Forgets every block (fork child, one thread) and drops the pages, but goes on with the sequences:
  * a handle copied from the parent names nothing in the child. */

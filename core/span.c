@@ -196,16 +196,17 @@ void otel_span_link(const struct otel_span *span, const struct otel_span_context
         otel_data_link(record, to, attrs, count);
 }
 
-/* Ended once only, whichever copy of the span comes first. */
+/* Ended once only, whichever copy of the span comes first; one thread at a time is the contract, so
+ * no read-modify-write. */
 static bool mark_ended(struct otel_record *record, uint64_t mono_ns)
 {
-    uint32_t active = OTEL_RECORD_ACTIVE;
-
+    if (atomic_load_explicit(&record->state, memory_order_relaxed) != OTEL_RECORD_ACTIVE)
+        return false;
     if (!mono_ns)
         mono_ns = otel_clock_mono_ns();
     record->end_mono_ns = mono_ns > record->start_mono_ns ? mono_ns : record->start_mono_ns;
-    return atomic_compare_exchange_strong_explicit(&record->state, &active, OTEL_RECORD_ENDED,
-                                                   memory_order_release, memory_order_relaxed);
+    atomic_store_explicit(&record->state, OTEL_RECORD_ENDED, memory_order_release);
+    return true;
 }
 
 void otel_span_end(struct otel_span *span, uint64_t mono_ns)
