@@ -71,6 +71,11 @@ programs: $(PROGRAMS)
 unit: $(BUILD)/unit
 	$(BUILD)/unit $(UNITFLAGS)
 
+check: all
+	scripts/check-style
+	scripts/check-layers
+	scripts/check-symbols $(BUILD)
+
 clean:
 	rm -rf build
 
