@@ -21,13 +21,15 @@ override LDFLAGS += $(SANITIZE)
 CORE := $(patsubst %.c,$(BUILD)/%.o,$(wildcard core/*.c))
 EXPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard core/export/*.c)) $(BUILD)/gen/otlp.pb-c.o
 AUTO := $(patsubst %.c,$(BUILD)/%.o,$(wildcard preload/*.c hooks/*.c))
+TOOL := $(patsubst %.c,$(BUILD)/%.o,$(wildcard scripts/*.c))
 UNIT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c))
 PROGRAMS := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/programs/*.c))
+BENCHES := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 LIBS_EXPORT := -l:libprotobuf-c.a -lcurl -l:libz.a
 HARDEN := -Wl,-z,defs -Wl,-z,now -Wl,-z,nodelete -Wl,-z,relro -Wl,--exclude-libs,ALL
 
 .PHONY: all test unit programs check demo bench fuzz install uninstall deps clean
-all: $(BUILD)/libotel_auto.so $(BUILD)/libotel_export.so
+all: $(BUILD)/libotel_auto.so $(BUILD)/libotel_export.so $(BUILD)/otel-auto
 
 $(BUILD)/%.o: %.c | $(BUILD)/gen/otlp.pb-c.h
 	@mkdir -p $(@D)
@@ -54,10 +56,16 @@ $(BUILD)/libotel_export.so: $(EXPORT) $(BUILD)/libotel_core.a core/export/export
 	$(Q)$(CC) -shared -o $@ $(EXPORT) $(BUILD)/libotel_core.a $(LDFLAGS) $(HARDEN) \
 		-Wl,--version-script=core/export/exports.map $(LIBS_EXPORT)
 
+$(BUILD)/otel-auto: $(TOOL) $(BUILD)/libotel_core.a
+	$(if $(V),,@echo "  LD    $@")
+	$(Q)$(CC) -o $@ $^ $(LDFLAGS)
+
 # The unit tests are one Criterion program over core and the exporter module's objects.
 $(BUILD)/unit: $(UNIT) $(filter-out %/module.o %/malloc.o,$(EXPORT)) $(BUILD)/libotel_core.a
 	$(if $(V),,@echo "  LD    $@")
 	$(Q)$(CC) -o $@ $^ $(LDFLAGS) -lcriterion $(LIBS_EXPORT) -lpthread
+
+$(BUILD)/scripts/otel-auto.o: CFLAGS += -DOTEL_LIBDIR='"$(LIBDIR)"'
 
 # What hook and e2e tests drive; a program names its libraries in a line "// LIBS: -lcurl".
 $(BUILD)/programs/%: tests/programs/%.c
@@ -65,6 +73,13 @@ $(BUILD)/programs/%: tests/programs/%.c
 	$(if $(V),,@echo "  CC    $<")
 	$(Q)$(CC) -std=gnu11 -O1 -g -Wall -Wextra -Werror -D_GNU_SOURCE -I. -MMD -MP -o $@ $< \
 		$$(sed -n 's,^// LIBS:,,p' $<) -ldl -lpthread
+
+# Micro-benchmarks link core alone; programs to be traced are marked "// PROGRAM" and link nothing.
+$(BUILD)/bench/%: tests/bench/%.c $(BUILD)/libotel_core.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -fvisibility=hidden,$(CFLAGS)) -o $@ $< \
+		$$(grep -q '^// PROGRAM' $< || echo $(BUILD)/libotel_core.a) \
+		$$(sed -n 's,^// LIBS:,,p' $<) -lpthread
 
 programs: $(PROGRAMS)
 
@@ -76,7 +91,29 @@ check: all
 	scripts/check-layers
 	scripts/check-symbols $(BUILD)
 
+test:
+	scripts/install-deps --test
+	$(MAKE) -s all programs
+	scripts/run-tests
+
+demo:
+	scripts/install-deps --demo
+	$(MAKE) -s all
+	scripts/demo
+
+bench: all $(BENCHES)
+	scripts/bench
+
+install: all
+	install -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(BUILD)/libotel_auto.so $(BUILD)/libotel_export.so $(DESTDIR)$(LIBDIR)
+	install -m 755 $(BUILD)/otel-auto $(DESTDIR)$(PREFIX)/bin
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libotel_auto.so libotel_export.so)
+	rm -f $(DESTDIR)$(PREFIX)/bin/otel-auto
+
 clean:
 	rm -rf build
 
--include $(CORE:.o=.d) $(EXPORT:.o=.d) $(AUTO:.o=.d) $(UNIT:.o=.d) $(PROGRAMS:=.d)
+-include $(TOOL:.o=.d) $(CORE:.o=.d) $(EXPORT:.o=.d) $(AUTO:.o=.d) $(UNIT:.o=.d) $(PROGRAMS:=.d)

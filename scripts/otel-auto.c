@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * otel-auto: the launcher. `run` sets the environment and becomes the program; `env` prints the
+ * settings. It stays no process of its own: signals, job control and exit status are the program's.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/config.h"
+#include "core/version.h"
+#include "scripts/program.h"
+
+#ifndef OTEL_LIBDIR
+#define OTEL_LIBDIR "/usr/local/lib"
+#endif
+
+#define LIBRARY "libotel_auto.so"
+
+/* Exit codes for what could not be started, as of env(1) and the shells. */
+enum { EXIT_USAGE = 2, EXIT_NOT_RUNNABLE = 126, EXIT_NOT_FOUND = 127 };
+
+static const char help[] =
+    "otel-auto: traces unmodified programs with OpenTelemetry\n"
+    "\n"
+    "  otel-auto run [options] [--] PROGRAM [ARGUMENT...]\n"
+    "      --service NAME    service.name of the traces (default: the program's name)\n"
+    "      --endpoint URL    OTLP collector (default http://localhost:4318)\n"
+    "      --tree, --console print each trace as a tree on standard error\n"
+    "      --file FILE       append spans to FILE as OTLP JSON lines\n"
+    "      --sample RATIO    record this part of the traces, 0 to 1 (default 1)\n"
+    "  otel-auto env         list every setting with its default\n"
+    "  otel-auto --help\n"
+    "  otel-auto --version\n"
+    "\n"
+    "--tree and --file replace the collector; name --endpoint as well to have both.\n"
+    "Settings given as environment variables hold too; options win over them.\n";
+
+struct run_options {
+    const char *service;
+    const char *endpoint;
+    const char *file;
+    const char *sample;
+    bool tree;
+};
+
+static int usage(const char *what, const char *arg)
+{
+    fprintf(stderr, "otel-auto: %s%s%s (see otel-auto --help)\n", what, arg ? " " : "",
+            arg ? arg : "");
+    return EXIT_USAGE;
+}
+
+/* Finds the library beside this program, in ../lib, or where it was installed. */
+static bool find_library(char *out)
+{
+    static const char *const places[] = {"%s/" LIBRARY, "%s/../build/" LIBRARY,
+                                         "%s/../lib/" LIBRARY, OTEL_LIBDIR "/" LIBRARY};
+    char self[PATH_MAX];
+    char tried[PATH_MAX + 64];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
+    self[n > 0 ? n : 0] = '\0';
+    if (n > 0)
+        *strrchr(self, '/') = '\0';
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        if (i == sizeof places / sizeof *places - 1)
+            snprintf(tried, sizeof tried, "%s", places[i]);
+        else
+            snprintf(tried, sizeof tried, places[i], self);
+        if (access(tried, R_OK) == 0 && realpath(tried, out))
+            return true;
+    }
+    return false;
+}
+
+/* Is path an element of the list (separated by colons or spaces: ld.so(8))? */
+static bool listed(const char *list, const char *path)
+{
+    size_t len = strlen(path);
+
+    while (*list) {
+        size_t n = strcspn(list, ": ");
+
+        if (n == len && !strncmp(list, path, n))
+            return true;
+        list += n + (list[n] != '\0');
+    }
+    return false;
+}
+
+/* Appends the library to LD_PRELOAD: what the user preloads already keeps its place. */
+static void preload(const char *library)
+{
+    const char *have = getenv("LD_PRELOAD");
+    char *both;
+
+    if (!have || !*have) {
+        setenv("LD_PRELOAD", library, 1);
+    } else if (!listed(have, library) && asprintf(&both, "%s:%s", have, library) > 0) {
+        setenv("LD_PRELOAD", both, 1);
+        free(both);
+    }
+}
+
+/* FILE as an absolute path: the program may change its folder before its first span. */
+static void set_file(const char *file)
+{
+    char cwd[PATH_MAX];
+    char *absolute;
+
+    if (file[0] == '/' || !getcwd(cwd, sizeof cwd)) {
+        setenv("OTEL_AUTO_FILE", file, 1);
+    } else if (asprintf(&absolute, "%s/%s", cwd, file) > 0) {
+        setenv("OTEL_AUTO_FILE", absolute, 1);
+        free(absolute);
+    }
+}
+
+static void set_environment(const struct run_options *o)
+{
+    char exporters[64];
+
+    if (o->service)
+        setenv("OTEL_SERVICE_NAME", o->service, 1);
+    if (o->endpoint)
+        setenv("OTEL_EXPORTER_OTLP_ENDPOINT", o->endpoint, 1);
+    if (o->file)
+        set_file(o->file);
+    if (o->tree || o->file) {
+        snprintf(exporters, sizeof exporters, "%s%s%s", o->endpoint ? "otlp," : "",
+                 o->tree ? "console," : "", o->file ? "file," : "");
+        exporters[strlen(exporters) - 1] = '\0';
+        setenv("OTEL_TRACES_EXPORTER", exporters, 1);
+    } else if (o->endpoint) {
+        setenv("OTEL_TRACES_EXPORTER", "otlp", 1);
+    }
+    if (o->sample) {
+        setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio", 1);
+        setenv("OTEL_TRACES_SAMPLER_ARG", o->sample, 1);
+    }
+}
+
+static bool is_ratio(const char *text)
+{
+    char *end;
+    double v = strtod(text, &end);
+
+    return *text && !*end && v >= 0 && v <= 1;
+}
+
+/* Reads the options of run. Returns the index of PROGRAM, or -1 after saying what is wrong. */
+static int read_options(int argc, char **argv, struct run_options *o)
+{
+    int i;
+
+    for (i = 2; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
+        const char **value = NULL;
+
+        if (!strcmp(argv[i], "--")) {
+            i++;
+            break;
+        }
+        if (!strcmp(argv[i], "--tree") || !strcmp(argv[i], "--console"))
+            o->tree = true;
+        else if (!strcmp(argv[i], "--service"))
+            value = &o->service;
+        else if (!strcmp(argv[i], "--endpoint"))
+            value = &o->endpoint;
+        else if (!strcmp(argv[i], "--file"))
+            value = &o->file;
+        else if (!strcmp(argv[i], "--sample"))
+            value = &o->sample;
+        else
+            return usage("unknown option", argv[i]), -1;
+        if (value && i + 1 >= argc)
+            return usage("a value is missing after", argv[i]), -1;
+        if (value)
+            *value = argv[++i];
+    }
+    if (o->sample && !is_ratio(o->sample))
+        return usage("--sample takes a number from 0 to 1, not", o->sample), -1;
+    if (i >= argc)
+        return usage("no program was named", NULL), -1;
+    return i;
+}
+
+/* Sets LD_PRELOAD for a program that can take it; else one line says why not. */
+static void prepare(const char *program)
+{
+    char path[PATH_MAX];
+    char library[PATH_MAX];
+    enum program_verdict verdict = program_examine(program, path);
+
+    if (verdict != PROGRAM_TRACEABLE)
+        fprintf(stderr, "otel-auto: %s %s\n", path[0] ? path : program, program_reason(verdict));
+    if (program_harmed(verdict))
+        return;
+    if (!find_library(library))
+        fprintf(stderr, "otel-auto: %s was not found beside otel-auto or in %s; run untraced\n",
+                LIBRARY, OTEL_LIBDIR);
+    else if (strpbrk(library, ": "))
+        fprintf(stderr,
+                "otel-auto: %s cannot be preloaded, its path has a space or a colon; run "
+                "untraced\n",
+                library);
+    else
+        preload(library);
+}
+
+static int run(int argc, char **argv)
+{
+    struct run_options options = {0};
+    int at = read_options(argc, argv, &options);
+    int err;
+
+    if (at < 0)
+        return EXIT_USAGE;
+    set_environment(&options);
+    prepare(argv[at]);
+    execvp(argv[at], argv + at);
+    err = errno;
+    if (err != ENOENT)
+        fprintf(stderr, "otel-auto: %s: %s\n", argv[at], strerror(err));
+    return err == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_RUNNABLE;
+}
+
+static int print_settings(void)
+{
+    const struct otel_setting *s;
+
+    printf("%-50s %-32s %s\n", "VARIABLE", "DEFAULT", "MEANING");
+    for (size_t i = 0; (s = otel_setting_at(i)) != NULL; i++) {
+        char value[64];
+
+        snprintf(value, sizeof value, "%s%s%s", *s->fallback ? s->fallback : "-",
+                 *s->unit && *s->fallback ? " " : "", *s->fallback ? s->unit : "");
+        printf("%-50s %-32s %s%s\n", s->name, value, s->meaning,
+               s->secure_ok ? "" : " [not in setuid programs]");
+    }
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    const char *command = argc > 1 ? argv[1] : "";
+
+    if (!strcmp(command, "run"))
+        return run(argc, argv);
+    if (!strcmp(command, "env") && argc == 2)
+        return print_settings();
+    if (!strcmp(command, "--help") || !strcmp(command, "-h") || !strcmp(command, "help")) {
+        fputs(help, stdout);
+        return 0;
+    }
+    if (!strcmp(command, "--version")) {
+        puts("otel-auto " OTEL_AUTO_VERSION);
+        return 0;
+    }
+    return *command ? usage("unknown command", command) : usage("no command", NULL);
+}
