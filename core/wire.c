@@ -11,7 +11,7 @@
 #include "core/record.h"
 #include "core/utf8.h"
 
-enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
+enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2 };
 
 #define TAG(number, type) ((uint8_t)((number) << 3 | (type)))
 
@@ -28,8 +28,8 @@ enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32
 #define TAG_EVENT_NAME TAG(2, WIRE_BYTES)   /* Span.Event.name */
 
 #define FIXED64_LEN 8
-#define VARINT_MAX 10
-#define FIELD_NUMBER_MAX ((1U << 29) - 1)
+#define SHORT_MAX 127 /* a length that is one byte */
+#define HIGH_BITS 0x8080808080808080ULL
 
 /* A text as it will be written. */
 struct piece {
@@ -207,8 +207,81 @@ size_t otel_wire_varint(uint8_t *out, size_t cap, uint64_t v)
     return (size_t)(put_varint(out, v) - out);
 }
 
-size_t otel_wire_attr(uint8_t *out, size_t cap, uint8_t tag, const struct otel_attr *attr,
-                      size_t max_chars)
+/* Copies and returns a word with a high bit set when some byte had it. Words overlap at the end: no
+ * byte goes alone, and for short texts a call of memcpy costs more than the copy. */
+static inline uint64_t copy_text(uint8_t *out, const char *in, size_t len)
+{
+    uint64_t seen = 0;
+    uint64_t word;
+    uint32_t half[2];
+
+    if (len >= sizeof word) {
+        for (size_t i = 0; i + sizeof word < len; i += sizeof word) {
+            memcpy(&word, in + i, sizeof word);
+            memcpy(out + i, &word, sizeof word);
+            seen |= word;
+        }
+        memcpy(&word, in + len - sizeof word, sizeof word);
+        memcpy(out + len - sizeof word, &word, sizeof word);
+        return seen | word;
+    }
+    if (len >= sizeof half[0]) {
+        memcpy(&half[0], in, sizeof half[0]);
+        memcpy(&half[1], in + len - sizeof half[1], sizeof half[1]);
+        memcpy(out, &half[0], sizeof half[0]);
+        memcpy(out + len - sizeof half[1], &half[1], sizeof half[1]);
+        return (uint64_t)(half[0] | half[1]);
+    }
+    for (size_t i = 0; i < len; i++)
+        seen |= out[i] = (uint8_t)in[i];
+    return seen;
+}
+/* What nearly every attribute is: short ASCII, a number or a truth value, every length one byte.
+ * Checked while it is copied. Returns 0 when it is something else: write it the general way. */
+static inline size_t put_short(uint8_t *out, size_t cap, uint8_t tag, const struct otel_attr *attr,
+                               size_t max_chars)
+{
+    const struct otel_value *v = &attr->value;
+    size_t key = attr->key.len;
+    size_t value;
+    uint64_t seen;
+    uint8_t *at;
+
+    if (v->type == OTEL_VALUE_STRING && v->text.len <= SHORT_MAX && v->text.len <= max_chars)
+        value = 2 + v->text.len;
+    else if (v->type == OTEL_VALUE_INT)
+        value = 1 + varint_len((uint64_t)v->integer);
+    else if (v->type == OTEL_VALUE_BOOL)
+        value = 2;
+    else
+        return 0;
+    if (key > SHORT_MAX || key + value > SHORT_MAX - 4 || key + value + 6 > cap)
+        return 0;
+    out[0] = tag;
+    out[1] = (uint8_t)(key + value + 4);
+    out[2] = TAG_KEY;
+    out[3] = (uint8_t)key;
+    seen = copy_text(out + 4, attr->key.data, key);
+    at = out + 4 + key;
+    at[0] = TAG_VALUE;
+    at[1] = (uint8_t)value;
+    if (v->type == OTEL_VALUE_STRING) {
+        at[2] = TAG_STRING;
+        at[3] = (uint8_t)v->text.len;
+        seen |= copy_text(at + 4, v->text.data, v->text.len);
+    } else if (v->type == OTEL_VALUE_INT) {
+        at[2] = TAG_INT;
+        put_varint(at + 3, (uint64_t)v->integer);
+    } else {
+        at[2] = TAG_BOOL;
+        at[3] = v->boolean;
+    }
+    return seen & HIGH_BITS ? 0 : key + value + 6;
+}
+
+/* Not inline, so that its locals burden no short attribute. */
+static __attribute__((noinline)) size_t put_general(uint8_t *out, size_t cap, uint8_t tag,
+                                                    const struct otel_attr *attr, size_t max_chars)
 {
     struct plan plan;
     uint8_t *at = out;
@@ -221,6 +294,14 @@ size_t otel_wire_attr(uint8_t *out, size_t cap, uint8_t tag, const struct otel_a
     at = put_head(at, TAG_VALUE, plan.value);
     at = put_value(at, &plan, &attr->value, max_chars);
     return (size_t)(at - out);
+}
+
+size_t otel_wire_attr(uint8_t *out, size_t cap, uint8_t tag, const struct otel_attr *attr,
+                      size_t max_chars)
+{
+    size_t done = put_short(out, cap, tag, attr, max_chars);
+
+    return done ? done : put_general(out, cap, tag, attr, max_chars);
 }
 
 size_t otel_wire_text(uint8_t *out, size_t cap, uint8_t tag, struct otel_text text)
@@ -255,136 +336,4 @@ size_t otel_wire_event(uint8_t *out, size_t cap, uint64_t unix_ns, struct otel_t
         at += otel_wire_attr(at, cap - (size_t)(at - out), OTEL_TAG_EVENT_ATTRIBUTE, &attrs[i],
                              max_chars);
     return (size_t)(at - out);
-}
-
-static bool read_varint(const uint8_t **at, const uint8_t *end, uint64_t *v)
-{
-    const uint8_t *p = *at;
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < VARINT_MAX && p < end; i++) {
-        uint8_t byte = *p++;
-
-        if (i == VARINT_MAX - 1 && byte > 1)
-            return false; /* more than 64 bits */
-        value |= (uint64_t)(byte & 0x7f) << (7 * i);
-        if (byte < 0x80) {
-            *at = p;
-            *v = value;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool read_fixed(const uint8_t **at, const uint8_t *end, size_t len, uint64_t *v)
-{
-    if ((size_t)(end - *at) < len)
-        return false;
-    *v = 0;
-    for (size_t i = 0; i < len; i++)
-        *v |= (uint64_t)(*at)[i] << (8 * i);
-    *at += len;
-    return true;
-}
-
-bool otel_wire_next(struct otel_wire_reader *reader, struct otel_wire_field *field)
-{
-    const uint8_t *at = reader->at;
-    uint64_t tag;
-    uint64_t v = 0;
-
-    if (!read_varint(&at, reader->end, &tag) || tag >> 3 == 0 || tag >> 3 > FIELD_NUMBER_MAX)
-        return false;
-    *field = (struct otel_wire_field){.number = (uint32_t)(tag >> 3), .wire_type = tag & 7};
-    switch (field->wire_type) {
-    case WIRE_VARINT:
-        if (!read_varint(&at, reader->end, &v))
-            return false;
-        break;
-    case WIRE_FIXED64:
-    case WIRE_FIXED32:
-        if (!read_fixed(&at, reader->end, field->wire_type == WIRE_FIXED64 ? 8 : 4, &v))
-            return false;
-        break;
-    case WIRE_BYTES:
-        if (!read_varint(&at, reader->end, &v) || v > (uint64_t)(reader->end - at))
-            return false;
-        field->data = at;
-        field->len = (size_t)v;
-        at += v;
-        v = 0;
-        break;
-    default: /* groups, and what is not defined */
-        return false;
-    }
-    field->value = v;
-    field->start = reader->at;
-    field->size = (size_t)(at - reader->at);
-    reader->at = at;
-    return true;
-}
-
-/* One field of an AnyValue message. False: not one we write. */
-static bool read_value_field(const struct otel_wire_field *f, struct otel_value *value)
-{
-    if (f->number > OTEL_VALUE_BYTES)
-        return false;
-    switch (TAG(f->number, f->wire_type)) {
-    case TAG_STRING:
-    case TAG_BYTES:
-    case TAG_ARRAY:
-        value->text = (struct otel_text){(const char *)f->data, f->len};
-        break;
-    case TAG_BOOL:
-        value->boolean = f->value != 0;
-        break;
-    case TAG_INT:
-        value->integer = (int64_t)f->value;
-        break;
-    case TAG_DOUBLE:
-        memcpy(&value->real, &f->value, sizeof value->real);
-        break;
-    default:
-        return false;
-    }
-    value->type = (enum otel_value_type)f->number;
-    return true;
-}
-
-static bool read_value(const uint8_t *message, size_t len, struct otel_value *value)
-{
-    struct otel_wire_reader reader = {message, message + len};
-    struct otel_wire_field field;
-    bool found = false;
-
-    while (otel_wire_next(&reader, &field)) {
-        if (!read_value_field(&field, value))
-            return false;
-        found = true;
-    }
-    return found && reader.at == reader.end;
-}
-
-bool otel_wire_read_attr(const uint8_t *message, size_t len, struct otel_text *key,
-                         struct otel_value *value)
-{
-    struct otel_wire_reader reader = {message, message + len};
-    struct otel_wire_field field;
-    bool has_key = false;
-    bool has_value = false;
-
-    while (otel_wire_next(&reader, &field)) {
-        if (field.wire_type != WIRE_BYTES || field.number < 1 || field.number > 2)
-            return false;
-        if (field.number == 1) {
-            *key = (struct otel_text){(const char *)field.data, field.len};
-            has_key = true;
-        } else {
-            if (!read_value(field.data, field.len, value))
-                return false;
-            has_value = true;
-        }
-    }
-    return has_key && has_value && reader.at == reader.end;
 }
