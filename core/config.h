@@ -105,6 +105,10 @@ extern struct otel_config otel_config;
  * from its own mapping. Call once, before any second thread. */
 void otel_config_load(const char *(*lookup)(const char *name), bool secure);
 
+/* Logs "NAME: ignored 'value': why", cut and on one line. Secrets are not to be passed. For what can
+ * only be judged after load, too; any thread. */
+void otel_config_warn(const char *name, const char *value, size_t len, const char *why);
+
 /* getenv, in the one file that calls it. */
 const char *otel_env_lookup(const char *name);
 

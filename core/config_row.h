@@ -97,9 +97,6 @@ char *otel_config_reserve(size_t len);
 /* A copy of text in such memory. */
 char *otel_config_keep(const char *text, size_t len);
 
-/* "NAME: ignored 'value': why". Secrets are not to be passed. */
-void otel_config_warn(const char *name, const char *value, size_t len, const char *why);
-
 /* config_endpoint.c: otel_config.otlp_endpoint from the raw ones, the protocol and insecure. */
 void otel_config_resolve_endpoint(void);
 
