@@ -6,7 +6,6 @@
 #include "core/carry.h"
 #include "core/config.h"
 #include "core/store.h"
-#include "core/utf8.h"
 
 /* A field found in data. */
 struct span_field {
@@ -140,69 +139,6 @@ static uint64_t key_bit(struct otel_text key)
     return UINT64_C(1) << (h & 63);
 }
 
-/* memcpy for the short texts attributes are made of; a call of it costs more than the copy. */
-static inline uint8_t *copy_short(uint8_t *out, const char *from, size_t n)
-{
-    size_t at = 0;
-
-    if (n >= 16) {
-        for (; at + 16 <= n; at += 16)
-            memcpy(out + at, from + at, 16);
-        memcpy(out + n - 16, from + n - 16, 16);
-    } else if (n >= 8) {
-        memcpy(out, from, 8);
-        memcpy(out + n - 8, from + n - 8, 8);
-    } else {
-        for (; at < n; at++)
-            out[at] = (uint8_t)from[at];
-    }
-    return out + n;
-}
-
-/* The head of an attribute whose lengths all fit one byte: tag, KeyValue, key, value. */
-static inline uint8_t *short_head(uint8_t *out, struct otel_text key, size_t value_len)
-{
-    *out++ = OTEL_TAG_ATTRIBUTE;
-    *out++ = (uint8_t)(2 + key.len + 2 + value_len);
-    *out++ = 0x0a; /* KeyValue.key */
-    *out++ = (uint8_t)key.len;
-    out = copy_short(out, key.data, key.len);
-    *out++ = 0x12; /* KeyValue.value */
-    *out++ = (uint8_t)value_len;
-    return out;
-}
-
-/* A short ASCII text or an int, straight; 0: it is neither, otel_wire_attr() knows the rest. Same
- * bytes as that (test_span_data). */
-static inline size_t write_short(uint8_t *out, size_t left, const struct otel_attr *attr)
-{
-    uint8_t *at;
-
-    if (attr->key.len > 60 || left < 128)
-        return 0;
-    if (attr->value.type == OTEL_VALUE_STRING) {
-        struct otel_text text = attr->value.text;
-
-        if (text.len > 60 || !otel_utf8_valid(text.data, text.len))
-            return 0;
-        at = short_head(out, attr->key, 2 + text.len);
-        *at++ = 0x0a; /* AnyValue.string_value */
-        *at++ = (uint8_t)text.len;
-        return (size_t)(copy_short(at, text.data, text.len) - out);
-    }
-    if (attr->value.type == OTEL_VALUE_INT && (uint64_t)attr->value.integer < 1 << 14) {
-        uint32_t v = (uint32_t)attr->value.integer;
-
-        at = short_head(out, attr->key, v < 128 ? 2 : 3);
-        *at++ = 0x18; /* AnyValue.int_value */
-        if (v >= 128)
-            *at++ = (uint8_t)(v | 0x80);
-        *at++ = (uint8_t)(v >= 128 ? v >> 7 : v);
-        return (size_t)(at - out);
-    }
-    return 0;
-}
-
 static size_t char_limit(void)
 {
     uint32_t limit = otel_config.attribute_value_length_limit;
@@ -248,19 +184,15 @@ void otel_data_attribute(struct otel_record *record, const struct otel_attr *att
     size_t limit = char_limit();
     struct otel_attr a;
     size_t left;
-    size_t n = 0;
+    size_t n;
 
     if (!make_place(record, data, attr->key, key_bit(attr->key)))
         return;
-    if (limit == SIZE_MAX)
-        n = write_short(data + record->used, cap - record->used, attr);
-    if (!n) {
-        a = clamped(attr);
-        n = otel_wire_attr(data + record->used, cap - record->used, OTEL_TAG_ATTRIBUTE, &a, limit);
-        if (!n && otel_store_grow(record) == 0) {
-            data = room(record, &left);
-            n = otel_wire_attr(data, left, OTEL_TAG_ATTRIBUTE, &a, limit);
-        }
+    a = clamped(attr);
+    n = otel_wire_attr(data + record->used, cap - record->used, OTEL_TAG_ATTRIBUTE, &a, limit);
+    if (!n && otel_store_grow(record) == 0) {
+        data = room(record, &left);
+        n = otel_wire_attr(data, left, OTEL_TAG_ATTRIBUTE, &a, limit);
     }
     record->used += (uint32_t)n;
     record->attributes += n != 0;

@@ -210,33 +210,3 @@ Test(span_data, random_sequences_read_back, .init = start)
     }
     cr_assert_eq(r->attributes, 40);
 }
-
-/* The straight writer of short attributes must be no dialect: its bytes are those of wire.c. */
-Test(span_data, short_attributes_are_the_same_bytes, .init = start)
-{
-    static const size_t lens[] = {1, 3, 7, 8, 9, 15, 16, 17, 31, 33, 59, 60, 61, 130};
-    static const int64_t ints[] = {0, 1, 127, 128, 8080, 16383, 16384, -1, INT64_MIN};
-    char text[132];
-    uint8_t want[400];
-    struct otel_record *r = otel_store_get(span.record);
-
-    for (size_t i = 0; i < sizeof text; i++)
-        text[i] = (char)('a' + i % 26);
-    otel_config.attribute_count_limit = 1000;
-    for (size_t k = 0; k < sizeof lens / sizeof *lens; k++) {
-        for (size_t v = 0; v < sizeof lens / sizeof *lens + 9; v++) {
-            struct otel_text key = {text, lens[k]};
-            bool is_int = v < 9;
-            struct otel_attr attr =
-                is_int ? otel_attr_int(key, ints[v]) : otel_attr_text(key, text + 1, lens[v - 9]);
-            size_t n = otel_wire_attr(want, sizeof want, OTEL_TAG_ATTRIBUTE, &attr, SIZE_MAX);
-            size_t cap;
-            uint8_t *data;
-
-            otel_span_set(&span, &attr);
-            data = otel_store_data(r, &cap);
-            cr_assert_geq(r->used, n);
-            cr_assert_arr_eq(data + r->used - n, want, n, "key %zu value %zu", lens[k], v);
-        }
-    }
-}
