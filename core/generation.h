@@ -17,7 +17,8 @@
 /* Points at the word; a static word before otel_generation_init(). Written once at init. */
 extern _Atomic uint32_t *otel_generation_word;
 
-/* Maps the page, sets generation 1. Idempotent. Returns 0 or -Exxx (then pthread_atfork is used). */
+/* Maps the page, sets generation 1. Idempotent; by the only thread, at start-up. Returns 0 or -Exxx
+ * (then pthread_atfork is used). */
 int otel_generation_init(void);
 
 /* Registers what a child must do at its first look (drop queues, reseed …); called in the child by

@@ -20,7 +20,7 @@ struct otel_sys {
     ssize_t (*write)(int fd, const void *buf, size_t n);
     int (*close)(int fd);
     long (*readlink)(const char *path, char *buf, size_t n);
-    void *(*mmap)(size_t len);             /* private, anonymous, NORESERVE, rw; NULL on failure */
+    void *(*mmap)(size_t len); /* private, anonymous, NORESERVE, rw; NULL on failure */
     int (*munmap)(void *p, size_t len);
     int (*madvise)(void *p, size_t len, int advice);
     long (*getrandom)(void *buf, size_t n); /* never blocks: -EAGAIN before the pool is ready */

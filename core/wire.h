@@ -28,6 +28,7 @@ enum otel_value_type {
     OTEL_VALUE_BYTES = 7,
 };
 
+/* A text of the caller's, without terminator; data may be NULL when len is 0. */
 struct otel_text {
     const char *data;
     size_t len;
@@ -36,7 +37,7 @@ struct otel_text {
 struct otel_value {
     enum otel_value_type type;
     union {
-        struct otel_text text;                                   /* STRING, BYTES */
+        struct otel_text text; /* STRING, BYTES */
         bool boolean;
         int64_t integer;
         double real;
@@ -47,6 +48,7 @@ struct otel_value {
     };
 };
 
+/* The data behind key and value stays the caller's and is read during the call only. */
 struct otel_attr {
     struct otel_text key;
     struct otel_value value;
@@ -69,18 +71,22 @@ static inline struct otel_attr otel_attr_bool(struct otel_text key, bool v)
     return (struct otel_attr){key, {.type = OTEL_VALUE_BOOL, .boolean = v}};
 }
 
+/* v in the fewest bytes, at most 10. */
 size_t otel_wire_varint(uint8_t *out, size_t cap, uint64_t v);
 
-/* One KeyValue behind tag and length. String values, each string of an array, and byte values are
- * cut to at most max_chars code points or bytes (OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT counts
- * characters; SIZE_MAX: no limit). Keys are never cut. */
+/* One KeyValue behind tag and length. Meant for the hot path: a short ASCII text, a number or a
+ * truth value is one pass over its bytes. An unknown type gives a value that is not set. String
+ * values, each string of an array, and byte values are cut to at most max_chars code points or
+ * bytes (OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT counts characters; SIZE_MAX: no limit). Keys are never
+ * cut. */
 size_t otel_wire_attr(uint8_t *out, size_t cap, uint8_t tag, const struct otel_attr *attr,
                       size_t max_chars);
 
 /* A length-delimited field of text (name, trace_state, status message), written when empty too. */
 size_t otel_wire_text(uint8_t *out, size_t cap, uint8_t tag, struct otel_text text);
 
-/* Span.Event behind OTEL_TAG_EVENT (record.h). unix_ns: its time. */
+/* Span.Event behind OTEL_TAG_EVENT (record.h). unix_ns: its time. All attributes or nothing: with
+ * too little room the caller drops the event and counts it. */
 size_t otel_wire_event(uint8_t *out, size_t cap, uint64_t unix_ns, struct otel_text name,
                        const struct otel_attr *attrs, size_t count, size_t max_chars);
 
@@ -104,8 +110,8 @@ struct otel_wire_field {
 /* The next field; false at the end or when what follows is malformed (the reader then stays). */
 bool otel_wire_next(struct otel_wire_reader *reader, struct otel_wire_field *field);
 
-/* The key and value of a KeyValue message (a field's data). Returns false when it is none. The value
- * points into the message; OTEL_VALUE_STRINGS gives the ArrayValue message as text. */
+/* The key and value of a KeyValue message (a field's data). Returns false when it is none. The
+ * value points into the message; OTEL_VALUE_STRINGS gives the ArrayValue message as text. */
 bool otel_wire_read_attr(const uint8_t *message, size_t len, struct otel_text *key,
                          struct otel_value *value);
 

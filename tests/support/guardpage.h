@@ -50,7 +50,8 @@ static inline void *guardpage_room(const struct guardpage *page, size_t len)
     return page->guard - len;
 }
 
-/* A copy of data right before the guard. */
+/* A copy of data right before the guard: the byte behind its last one faults. data may be NULL when
+ * len is 0. */
 static inline void *guardpage_put(const struct guardpage *page, const void *data, size_t len)
 {
     void *at = guardpage_room(page, len);
@@ -60,6 +61,7 @@ static inline void *guardpage_put(const struct guardpage *page, const void *data
     return at;
 }
 
+/* Inputs and outputs are gone afterwards. */
 static inline void guardpage_close(struct guardpage *page)
 {
     munmap(page->base, page->size);
