@@ -2,6 +2,7 @@
 #include "preload/hook.h"
 
 #include <alloca.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -30,6 +31,19 @@ OTEL_HOOK_LIBC(void, quick_exit, (int status))
 {
     otel_exit_flush();
     OTEL_REAL(quick_exit)(status);
+}
+
+/* libc forks and lets the parent _exit() where no hook sees it. */
+OTEL_HOOK_LIBC(int, daemon, (int keep_directory, int keep_descriptors))
+{
+    otel_exit_flush();
+    return OTEL_REAL(daemon)(keep_directory, keep_descriptors);
+}
+
+OTEL_HOOK_LIBC(void, pthread_exit, (void *value))
+{
+    otel_exit_thread();
+    OTEL_REAL(pthread_exit)(value);
 }
 
 OTEL_HOOK_LIBC(int, execve, (const char *path, char *const argv[], char *const envp[]))

@@ -6,6 +6,7 @@
 #include "core/generation.h"
 #include "core/log.h"
 #include "core/queue.h"
+#include "core/sys.h"
 #include "core/tls.h"
 #include "core/tracer.h"
 #include "preload/hook.h"
@@ -40,6 +41,14 @@ void otel_exit_stop(void)
 void otel_exit_flush(void)
 {
     guarded(otel_tracer_flush);
+}
+
+void otel_exit_thread(void)
+{
+    if (!otel_preload_active() || otel_sys.gettid() != otel_sys.getpid())
+        return;
+    otel_log(OTEL_LOG_INFO, "the main thread has left by pthread_exit(): no more spans are sent");
+    otel_exit_stop();
 }
 
 void otel_exit_last(void)

@@ -18,6 +18,12 @@ void otel_exit_stop(void);
  * process may go on. */
 void otel_exit_flush(void);
 
+/* Before a thread ends by pthread_exit(). Of the main thread that is a farewell: the process ends
+ * with its last thread, and a batch thread that waits for work would keep it alive for ever, or,
+ * being the last, run the host's atexit handlers with a descriptor table that is not the host's. So
+ * it ends here, and spans of the threads that go on are counted as dropped. */
+void otel_exit_thread(void);
+
 /* In our destructor: no network, no waiting. */
 void otel_exit_last(void);
 
