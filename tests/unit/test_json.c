@@ -189,6 +189,32 @@ Test(json, damage_and_depth_do_no_harm)
     cr_assert_eq(strlen(encode()) > 100, 1);
 }
 
+/* Neither encoder reads past the data, whatever is in it. */
+Test(json, random_damage_is_read_in_bounds)
+{
+    uint8_t bytes[600];
+    struct guardpage page;
+
+    srandom(7);
+    guardpage_open(&page, sizeof bytes);
+    records_add(&all, 1, 0, "GET")->status = OTEL_STATUS_ERROR;
+    for (int round = 0; round < 20000; round++) {
+        size_t len = (size_t)random() % sizeof bytes;
+
+        /* Mostly tags and small lengths, so that the damage lies deep. */
+        for (size_t i = 0; i < len; i++)
+            bytes[i] = (uint8_t)(random() % 4 ? "\x4a\x2a\x5a\x6a\x12\x0a\x1a\x22"[random() % 8]
+                                              : random() % 256);
+        records_batch(&all);
+        all.view[0].data = guardpage_put(&page, bytes, len);
+        all.view[0].data_len = len;
+        out.len = 0;
+        cr_assert_eq(otel_json_encode(&out, &all.batch), 0);
+        cr_assert_eq(otel_otlp_encode(&out, &all.batch), 0);
+    }
+    guardpage_close(&page);
+}
+
 static int allowed; /* allocations before they fail */
 
 static void *failing_realloc(void *old, size_t size)
