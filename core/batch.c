@@ -348,6 +348,13 @@ static bool wait_for(_Atomic uint32_t *word, uint32_t value, uint64_t mono_ns)
     }
 }
 
+/* Waits until no other thread is in the middle of start(). */
+static void await_start(uint64_t until)
+{
+    while (load(&thread_state) == STARTING && otel_clock_mono_ns() < until)
+        otel_sys.futex_wait(&thread_state, STARTING, (int64_t)MS);
+}
+
 bool otel_batch_flush(uint32_t timeout_ms)
 {
     uint64_t until = otel_clock_mono_ns() + timeout_ms * MS;
@@ -358,6 +365,7 @@ bool otel_batch_flush(uint32_t timeout_ms)
         return true;
     if (load(&thread_state) == NONE)
         start();
+    await_start(until);
     if (load(&thread_state) != RUNNING)
         return false;
     atomic_store(&leave_at, until);
@@ -367,13 +375,6 @@ bool otel_batch_flush(uint32_t timeout_ms)
     if (!atomic_load(&stopping))
         atomic_store(&leave_at, 0);
     return done && nothing_waits();
-}
-
-/* Waits until no other thread is in the middle of start(). */
-static void await_start(uint64_t until)
-{
-    while (load(&thread_state) == STARTING && otel_clock_mono_ns() < until)
-        otel_sys.futex_wait(&thread_state, STARTING, (int64_t)MS);
 }
 
 void otel_batch_stop(uint32_t timeout_ms)

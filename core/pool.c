@@ -41,8 +41,8 @@ static bool map_region(struct otel_pool *pool)
     return false;
 }
 
-/* True when the region is there. One thread maps it; others meanwhile get nothing: an allocation
- * that fails is counted by its caller, one that waits could deadlock in a signal handler. */
+/* True when the region is there. One thread maps it, others wait a moment; not for ever, because a
+ * signal handler may have interrupted the very thread that maps: its allocation then fails. */
 static bool mapped(struct otel_pool *pool)
 {
     uint32_t state = atomic_load_explicit(&pool->mapping, memory_order_acquire);
@@ -52,7 +52,7 @@ static bool mapped(struct otel_pool *pool)
         return true;
     if (state != UNMAPPED ||
         !atomic_compare_exchange_strong(&pool->mapping, &unmapped, (uint32_t)MAPPING))
-        return false;
+        return otel_sys_await_mapping(&pool->mapping, MAPPING) == MAPPED;
     state = map_region(pool) ? MAPPED : REFUSED;
     atomic_store_explicit(&pool->mapping, state, memory_order_release);
     return state == MAPPED;

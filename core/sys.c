@@ -2,6 +2,8 @@
 #include "core/sys.h"
 
 #include <errno.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -180,4 +182,15 @@ int otel_sys_write_quiet(int fd, const void *buf, size_t n)
         SYS(SYS_rt_sigtimedwait, &ours, NULL, &now, sizeof ours);
     SYS(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
     return err;
+}
+
+uint32_t otel_sys_await_mapping(const _Atomic uint32_t *state, uint32_t busy)
+{
+    uint32_t now = atomic_load_explicit(state, memory_order_acquire);
+
+    for (int turn = 0; now == busy && turn < 500; turn++) {
+        sched_yield();
+        now = atomic_load_explicit(state, memory_order_acquire);
+    }
+    return now;
 }

@@ -147,3 +147,27 @@ Test(pool, no_block_has_two_owners_under_load)
         cr_assert_null(wrong, "%s", (char *)wrong);
     }
 }
+
+static struct otel_pool contended = OTEL_POOL(64, 1024);
+static pthread_barrier_t together;
+
+static void *first_use(void *unused)
+{
+    (void)unused;
+    pthread_barrier_wait(&together);
+    return otel_pool_alloc(&contended) ? NULL : "nothing";
+}
+
+Test(pool, the_first_uses_by_several_threads_all_succeed)
+{
+    pthread_t t[8];
+    void *wrong;
+
+    pthread_barrier_init(&together, NULL, 8);
+    for (int i = 0; i < 8; i++)
+        cr_assert_eq(pthread_create(&t[i], NULL, first_use, NULL), 0);
+    for (int i = 0; i < 8; i++) {
+        pthread_join(t[i], &wrong);
+        cr_assert_null(wrong);
+    }
+}
