@@ -21,10 +21,10 @@
 #include "core/span_context.h"
 
 enum otel_exporter_kind { /* bits of otel_config.exporters */
-    OTEL_EXPORTER_OTLP = 1,
-    OTEL_EXPORTER_CONSOLE = 2,
-    OTEL_EXPORTER_OTLP_STDOUT = 4,
-    OTEL_EXPORTER_FILE = 8,
+                          OTEL_EXPORTER_OTLP = 1,
+                          OTEL_EXPORTER_CONSOLE = 2,
+                          OTEL_EXPORTER_OTLP_STDOUT = 4,
+                          OTEL_EXPORTER_FILE = 8,
 };
 
 enum otel_otlp_protocol {
@@ -33,11 +33,11 @@ enum otel_otlp_protocol {
     OTEL_OTLP_GRPC,
 };
 
-enum otel_db_text { /* OTEL_AUTO_DB_QUERY_TEXT */
-    OTEL_DB_TEXT_AUTO,     /* literals are hidden unless the text has placeholders */
-    OTEL_DB_TEXT_SANITIZE, /* literals are always hidden */
-    OTEL_DB_TEXT_RAW,      /* as it stands: the user asked */
-    OTEL_DB_TEXT_OFF,      /* no db.query.text */
+enum otel_db_text {                    /* OTEL_AUTO_DB_QUERY_TEXT */
+                    OTEL_DB_TEXT_AUTO, /* literals are hidden unless the text has placeholders */
+                    OTEL_DB_TEXT_SANITIZE, /* literals are always hidden */
+                    OTEL_DB_TEXT_RAW,      /* as it stands: the user asked */
+                    OTEL_DB_TEXT_OFF,      /* no db.query.text */
 };
 
 #define OTEL_KNOWN_METHODS_MAX 32
@@ -65,7 +65,7 @@ struct otel_config {
     uint32_t event_count_limit;
     uint32_t link_count_limit;
 
-    unsigned exporters; /* enum otel_exporter_kind bits, 0: none */
+    unsigned exporters;       /* enum otel_exporter_kind bits, 0: none */
     const char *console_path; /* OTEL_AUTO_CONSOLE, NULL: stderr */
     const char *file_path;    /* OTEL_AUTO_FILE */
 
@@ -84,12 +84,12 @@ struct otel_config {
     bool http_dup; /* OTEL_SEMCONV_STABILITY_OPT_IN has http/dup */
     bool database_dup;
 
-    uint32_t exit_timeout_ms;   /* OTEL_AUTO_EXIT_TIMEOUT, default 900: what exit may wait at most */
-    bool existing_keep;         /* OTEL_AUTO_EXISTING_TRACEPARENT=keep */
-    enum otel_db_text db_text;  /* OTEL_AUTO_DB_QUERY_TEXT */
-    bool keep_deepbind;         /* OTEL_AUTO_KEEP_DEEPBIND: leave RTLD_DEEPBIND in dlopen alone */
-    bool private_fds;           /* OTEL_AUTO_PRIVATE_DESCRIPTORS, default true (privatefd.h) */
-    bool command_args;          /* OTEL_AUTO_COMMAND_ARGS: add process.command_args */
+    uint32_t exit_timeout_ms;  /* OTEL_AUTO_EXIT_TIMEOUT, default 900: what exit may wait at most */
+    bool existing_keep;        /* OTEL_AUTO_EXISTING_TRACEPARENT=keep */
+    enum otel_db_text db_text; /* OTEL_AUTO_DB_QUERY_TEXT */
+    bool keep_deepbind;        /* OTEL_AUTO_KEEP_DEEPBIND: leave RTLD_DEEPBIND in dlopen alone */
+    bool private_fds;          /* OTEL_AUTO_PRIVATE_DESCRIPTORS, default true (privatefd.h) */
+    bool command_args;         /* OTEL_AUTO_COMMAND_ARGS: add process.command_args */
     const char *disabled_hooks; /* OTEL_AUTO_DISABLE: families, e.g. "curl,sqlite" */
 
     const char *traceparent; /* TRACEPARENT, TRACESTATE, BAGGAGE of this process */
@@ -105,8 +105,8 @@ extern struct otel_config otel_config;
  * from its own mapping. Call once, before any second thread. */
 void otel_config_load(const char *(*lookup)(const char *name), bool secure);
 
-/* Logs "NAME: ignored 'value': why", cut and on one line. Secrets are not to be passed. For what can
- * only be judged after load, too; any thread. */
+/* Logs "NAME: ignored 'value': why", cut and on one line. Secrets are not to be passed. For what
+ * can only be judged after load, too; any thread. */
 void otel_config_warn(const char *name, const char *value, size_t len, const char *why);
 
 /* getenv, in the one file that calls it. */

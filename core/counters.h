@@ -10,14 +10,14 @@
 #include <stdint.h>
 
 enum otel_counter {
-    OTEL_COUNT_STARTED,              /* recording spans started, those dropped at start included */
-    OTEL_COUNT_NOT_SAMPLED,          /* spans that only propagate */
-    OTEL_COUNT_ENDED,                /* ended and offered to the queue */
-    OTEL_COUNT_EXPORTED,             /* accepted by the exporters */
-    OTEL_COUNT_DROPPED_STORE_FULL,   /* no record free at start */
-    OTEL_COUNT_DROPPED_QUEUE_FULL,   /* no room at end */
-    OTEL_COUNT_DROPPED_EXPORT,       /* export failed for good, or time ran out at exit */
-    OTEL_COUNT_DROPPED_REJECTED,     /* refused by the collector (partial success) */
+    OTEL_COUNT_STARTED,            /* recording spans started, those dropped at start included */
+    OTEL_COUNT_NOT_SAMPLED,        /* spans that only propagate */
+    OTEL_COUNT_ENDED,              /* ended and offered to the queue */
+    OTEL_COUNT_EXPORTED,           /* accepted by the exporters */
+    OTEL_COUNT_DROPPED_STORE_FULL, /* no record free at start */
+    OTEL_COUNT_DROPPED_QUEUE_FULL, /* no room at end */
+    OTEL_COUNT_DROPPED_EXPORT,     /* export failed for good, or time ran out at exit */
+    OTEL_COUNT_DROPPED_REJECTED,   /* refused by the collector (partial success) */
     OTEL_COUNTERS,
 };
 

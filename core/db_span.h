@@ -24,9 +24,9 @@ struct otel_db_statement {
 /* Fills st (wire capacity wire_cap bytes) for text run on namespace_ of system ("sqlite"). A query
  * text that does not fit is cut at a token. Needs no guard; allocates nothing; scratch is the
  * caller's, at least as long as the text may become (len + 16), NULL: text is left out. */
-void otel_db_statement_build(struct otel_db_statement *st, size_t wire_cap,
-                             struct otel_text system, struct otel_text namespace_,
-                             struct otel_text text, char *scratch, size_t scratch_cap);
+void otel_db_statement_build(struct otel_db_statement *st, size_t wire_cap, struct otel_text system,
+                             struct otel_text namespace_, struct otel_text text, char *scratch,
+                             size_t scratch_cap);
 
 /* Starts the CLIENT span of one execution below the current context. */
 bool otel_db_span_start(struct otel_span *span, const struct otel_db_statement *st,

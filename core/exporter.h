@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The host's side of the exporter module: loads it at the first batch, calls it, and gives it what it
- * may ask for (export/module.h). Used by the batch thread alone.
+ * The host's side of the exporter module: loads it at the first batch, calls it, and gives it what
+ * it may ask for (export/module.h). Used by the batch thread alone.
  */
 #ifndef OTEL_CORE_EXPORTER_H
 #define OTEL_CORE_EXPORTER_H

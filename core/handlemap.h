@@ -18,13 +18,16 @@
 #include <stdint.h>
 
 struct otel_handlemap {
-    size_t state_size;          /* bytes of state a handle, constant */
-    uint32_t buckets;           /* power of two */
-    _Atomic(char *) base;       /* keys, then states */
-    _Atomic uint32_t mapping;   /* as in pool.h */
+    size_t state_size;        /* bytes of state a handle, constant */
+    uint32_t buckets;         /* power of two */
+    _Atomic(char *) base;     /* keys, then states */
+    _Atomic uint32_t mapping; /* as in pool.h */
 };
 
-#define OTEL_HANDLEMAP(size, bucket_count) {.state_size = (size), .buckets = (bucket_count)}
+#define OTEL_HANDLEMAP(size, bucket_count)              \
+    {                                                   \
+        .state_size = (size), .buckets = (bucket_count) \
+    }
 
 /* State for key, zeroed. NULL: no room, or key is NULL. A key already there is replaced by a fresh
  * zeroed state (its owner died unseen). */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * HTTP client spans by the stable semantic conventions (http-spans 1.x): which attributes, names and
- * statuses; where the facts come from is the hooks' business.
+ * HTTP client spans by the stable semantic conventions (http-spans 1.x): which attributes, names
+ * and statuses; where the facts come from is the hooks' business.
  */
 #ifndef OTEL_CORE_HTTP_SPAN_H
 #define OTEL_CORE_HTTP_SPAN_H
@@ -9,8 +9,8 @@
 #include "core/span.h"
 #include "core/wire.h"
 
-/* "GET" stays, what is not a known method becomes "_OTHER" (OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS,
- * case-sensitive). */
+/* "GET" stays, what is not a known method becomes "_OTHER"
+ * (OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS, case-sensitive). */
 struct otel_text otel_http_method(struct otel_text method);
 
 /* The span name of a client request: the method, "HTTP" for an unknown one. */

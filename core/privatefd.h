@@ -12,16 +12,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Gives the calling thread an empty descriptor table. needs_std: descriptors 1 or 2 of the host must
- * stay writable; without pidfd_getfd the table then stays shared. Returns 0, or -Exxx: the table is
- * shared still, and descriptors must be guarded (preload/ownfd.h). */
+/* Gives the calling thread an empty descriptor table. needs_std: descriptors 1 or 2 of the host
+ * must stay writable; without pidfd_getfd the table then stays shared. Returns 0, or -Exxx: the
+ * table is shared still, and descriptors must be guarded (preload/ownfd.h). */
 int otel_privatefd_enter(bool needs_std);
 
 /* True on a thread after a successful otel_privatefd_enter(). */
 bool otel_privatefd_active(void);
 
-/* Writes all to the host's descriptor fd (1 or 2) from such a thread, or directly elsewhere. Returns
- * 0 or -Exxx. */
+/* Writes all to the host's descriptor fd (1 or 2) from such a thread, or directly elsewhere.
+ * Returns 0 or -Exxx. */
 int otel_privatefd_write(int fd, const void *buf, size_t len);
 bool otel_privatefd_isatty(int fd);
 

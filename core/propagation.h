@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Inject and extract for the propagators of OTEL_PROPAGATORS, over name/value pairs: the caller
- * knows where headers lie (a curl_slist, a request head, the environment), this file what they mean.
- * Sources: OpenTelemetry "Propagators API", W3C trace-context, W3C baggage, B3 (single: `b3:
+ * knows where headers lie (a curl_slist, a request head, the environment), this file what they
+ * mean. Sources: OpenTelemetry "Propagators API", W3C trace-context, W3C baggage, B3 (single: `b3:
  * trace-span-flags-parent`; multi: x-b3-traceid, x-b3-spanid, x-b3-sampled, x-b3-flags).
  * No allocation, no state but the settings; any thread.
  */
@@ -46,10 +46,10 @@ struct otel_extract {
 bool otel_extract_header(struct otel_extract *extract, const char *name, size_t name_len,
                          const char *value, size_t value_len);
 
-/* Lets the propagators decide, in the order tracecontext, b3, b3multi (the first valid context wins)
- * and baggage. tracestate and baggage go to *state and *baggage, joined, into the caller's buffers;
- * lengths 0 when none. Returns true when *ctx holds a valid remote context (carry 0). Baggage may be
- * there without a context. */
+/* Lets the propagators decide, in the order tracecontext, b3, b3multi (the first valid context
+ * wins) and baggage. tracestate and baggage go to *state and *baggage, joined, into the caller's
+ * buffers; lengths 0 when none. Returns true when *ctx holds a valid remote context (carry 0).
+ * Baggage may be there without a context. */
 struct otel_extracted_lists {
     char *tracestate; /* capacity OTEL_TRACESTATE_MAX (carry.h) */
     size_t tracestate_len;
@@ -65,9 +65,9 @@ bool otel_extract_finish(const struct otel_extract *extract, struct otel_span_co
 #define OTEL_INJECT_MAX 8
 
 /* Which headers inject would write for ctx, as lower-case names with values, in emission order.
- * Values of traceparent, b3 … are formatted into buf (capacity OTEL_INJECT_BUF), those of tracestate
- * and baggage are fetched from ctx->carry into the same buffer and left out when they do not fit.
- * Returns how many pairs were written to pairs. Invalid ctx: only baggage. */
+ * Values of traceparent, b3 … are formatted into buf (capacity OTEL_INJECT_BUF), those of
+ * tracestate and baggage are fetched from ctx->carry into the same buffer and left out when they do
+ * not fit. Returns how many pairs were written to pairs. Invalid ctx: only baggage. */
 #define OTEL_INJECT_BUF 12800
 struct otel_inject_pair {
     struct otel_text name;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The resource: what this process is (OpenTelemetry semantic conventions, service, process, host,
- * os, container, telemetry.sdk). Reads /proc and /etc, so it is built by the batch thread before its
- * first export, not at start-up, and again in a fork child.
+ * os, container, telemetry.sdk). Reads /proc and /etc, so it is built by the batch thread before
+ * its first export, not at start-up, and again in a fork child.
  */
 #ifndef OTEL_CORE_RESOURCE_H
 #define OTEL_CORE_RESOURCE_H

@@ -14,14 +14,14 @@
 #define OTEL_SQL_SUMMARY_MAX 255
 
 struct otel_sql {
-    size_t text_len;              /* bytes in text */
-    size_t summary_len;           /* bytes in summary */
+    size_t text_len;                        /* bytes in text */
+    size_t summary_len;                     /* bytes in summary */
     char summary[OTEL_SQL_SUMMARY_MAX + 1]; /* "SELECT documents"; "" when nothing was recognised */
-    char operation[32];           /* first operation, for the old names; NUL-terminated, upper case
-                                     kept as written */
-    char target[128];             /* first target, NUL-terminated, "" when none */
-    bool placeholders;            /* the text has ?, ?1, :a, @a or $a */
-    bool truncated;               /* text did not fit: cut at a token */
+    char operation[32]; /* first operation, for the old names; NUL-terminated, upper case
+                           kept as written */
+    char target[128];   /* first target, NUL-terminated, "" when none */
+    bool placeholders;  /* the text has ?, ?1, :a, @a or $a */
+    bool truncated;     /* text did not fit: cut at a token */
 };
 
 /* Describes one statement of SQL. text_out (cap bytes) gets the text to report under mode: literals

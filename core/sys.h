@@ -43,8 +43,8 @@ int otel_sys_write_all(int fd, const void *buf, size_t n);
  * without the SIGPIPE or SIGXFSZ that would kill the host for a line of ours. */
 int otel_sys_write_quiet(int fd, const void *buf, size_t n);
 
-/* Gives way until *state is no longer busy, for some hundred turns at the most; returns what it then
- * is. For regions mapped by whichever thread comes first. */
+/* Gives way until *state is no longer busy, for some hundred turns at the most; returns what it
+ * then is. For regions mapped by whichever thread comes first. */
 uint32_t otel_sys_await_mapping(const _Atomic uint32_t *state, uint32_t busy);
 
 #endif

@@ -26,9 +26,10 @@ int otel_url_parse(struct otel_url *url, const char *text, size_t len);
 
 /* Copies text to out with what must not leave the process replaced (spec: HTTP semantic conventions
  * url.full): user and password become REDACTED:REDACTED@ (user alone: REDACTED@), the values of the
- * sensitive query keys become REDACTED, the fragment stays. Adds "http://" (or the guess) when there
- * was no scheme. Cut to cap bytes. Returns the length. Credentials are redacted in text of any shape,
- * also where otel_url_parse() fails: when in doubt too much is redacted, never too little. */
+ * sensitive query keys become REDACTED, the fragment stays. Adds "http://" (or the guess) when
+ * there was no scheme. Cut to cap bytes. Returns the length. Credentials are redacted in text of
+ * any shape, also where otel_url_parse() fails: when in doubt too much is redacted, never too
+ * little. */
 size_t otel_url_redact(char *out, size_t cap, const char *text, size_t len);
 
 /* The same for a query alone (url.query). */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * sink: the cheapest collector there is. Prints its port, then answers every POST on 127.0.0.1 with an
- * empty 200 and throws the body away, one thread a connection, until its standard input is closed.
- * The benchmarks export to it, so that what they see is the cost of this side.
+ * sink: the cheapest collector there is. Prints its port, then answers every POST on 127.0.0.1 with
+ * an empty 200 and throws the body away, one thread a connection, until its standard input is
+ * closed. The benchmarks export to it, so that what they see is the cost of this side.
  */
 // PROGRAM
 #include <arpa/inet.h>

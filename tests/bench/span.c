@@ -2,7 +2,8 @@
  *
  * span: ns for one span, started, given five attributes, ended and put in the queue; the store is
  * emptied by the same thread between rounds, outside the clock, so that what is measured is the
- * hook's side. With a second argument, that many threads at once and a thread that empties the queue.
+ * hook's side. With a second argument, that many threads at once and a thread that empties the
+ * queue.
  *
  *     span sampled|unsampled [THREADS]      prints ns per span, and ns of two clock reads beside it
  */
