@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The small web service the demo talks to: orders as JSON, an old address that redirects, a lost one.
+"""The small web service the demo talks to: orders as JSON, an old address that redirects.
 
 Prints its port, then serves on 127.0.0.1 until its standard input is closed.
 """

@@ -14,7 +14,8 @@
 #include "core/span.h"
 #include "core/store.h"
 
-/* Makes the engine record: exporters set, everything sampled, a queue. */
+/* Makes the engine record: exporters set, everything sampled, a queue. Call it first, best as a
+ * test's .init: Criterion runs each test in a process of its own, so nothing needs to be undone. */
 static inline void spans_begin(void)
 {
     otel_config.exporters = OTEL_EXPORTER_OTLP;
@@ -63,6 +64,8 @@ static inline bool spans_attribute(struct otel_record *record, const char *key,
     return false;
 }
 
+/* Fails the test unless attribute key is there, is a string, and is expected (a C string); says
+ * what it is instead. */
 #define spans_assert_text(record, key, expected)                                         \
     do {                                                                                 \
         struct otel_value v_;                                                            \
@@ -74,6 +77,8 @@ static inline bool spans_attribute(struct otel_record *record, const char *key,
                          (int)v_.text.len, v_.text.data);                                \
     } while (0)
 
+/* The same for an integer. A double, or a number kept as text, fails too: the semantic conventions
+ * give each attribute one type. */
 #define spans_assert_int(record, key, expected)                                       \
     do {                                                                              \
         struct otel_value v_;                                                         \
