@@ -162,26 +162,27 @@ void otel_sql_describe(struct otel_sql *sql, char *text_out, size_t cap, const c
     struct sanitizer w = {.out = text_out, .cap = cap};
     struct otel_sql_summary summary;
     struct otel_sql_lexer lexer;
-    struct otel_sql_token token, next;
+    struct otel_sql_token pair[2], *token = &pair[0], *next = &pair[1];
     bool broken = false, behind_dot = false;
     size_t cut = 0;
 
     otel_sql_summary_init(&summary, sql);
     otel_sql_lexer_init(&lexer, text, len);
     sql->placeholders = false;
-    otel_sql_lexer_next(&lexer, &token);
-    while (token.kind != OTEL_SQL_END) {
+    otel_sql_lexer_next(&lexer, token);
+    while (token->kind != OTEL_SQL_END) {
         enum otel_sql_role role;
 
-        otel_sql_lexer_next(&lexer, &next);
-        role = otel_sql_summary_take(&summary, &token, &next);
-        sql->placeholders = sql->placeholders || token.kind == OTEL_SQL_PLACEHOLDER;
-        broken = broken || is_foreign(&token);
-        cut = raw_cut(cut, (size_t)(token.at - text) + token.len, cap);
+        otel_sql_lexer_next(&lexer, next);
+        role = otel_sql_summary_take(&summary, token, next);
+        sql->placeholders = sql->placeholders || token->kind == OTEL_SQL_PLACEHOLDER;
+        broken = broken || is_foreign(token);
+        cut = raw_cut(cut, (size_t)(token->at - text) + token->len, cap);
         if (mode == OTEL_DB_TEXT_AUTO || mode == OTEL_DB_TEXT_SANITIZE)
-            put_token(&w, &token, &next, role, behind_dot);
-        behind_dot = otel_sql_is_op(&token, '.');
+            put_token(&w, token, next, role, behind_dot);
+        behind_dot = otel_sql_is_op(token, '.');
         token = next;
+        next = token == &pair[0] ? &pair[1] : &pair[0];
     }
     len = (size_t)(lexer.end - text);
     /* where it is not sure which parts are literals, placeholders do not count */

@@ -7,13 +7,14 @@
 
 struct keyword {
     char word[KEYWORD_MAX + 1];
+    uint8_t len;
     bool names;
 };
 
 /* Read-only. Indexed by enum otel_sql_keyword. */
-#define ANY(word) {#word, true},
-#define RESERVED(word) {#word, false},
-static const struct keyword keywords[] = {{"", true}, OTEL_SQL_KEYWORDS(ANY, RESERVED)};
+#define ANY(word) {#word, sizeof #word - 1, true},
+#define RESERVED(word) {#word, sizeof #word - 1, false},
+static const struct keyword keywords[] = {{"", 0, true}, OTEL_SQL_KEYWORDS(ANY, RESERVED)};
 #undef ANY
 #undef RESERVED
 
@@ -33,30 +34,40 @@ static const uint8_t first_of_letter[26] = {
     ['W' - 'A'] = OTEL_SQL_KW_WHEN,
 };
 
-static bool is_digit(char c)
+enum byte_class {
+    MARK = 0, /* everything else */
+    SPACE = 1,
+    WORD = 2,  /* in words behind the first byte */
+    DIGIT = 4, /* always with WORD */
+    LETTER = 8,
+    FOLDED = ~0x20, /* ASCII letters in upper case; no other byte becomes a letter */
+};
+
+/* Read-only. '$' is in words, but begins placeholders. */
+static const uint8_t classes[256] = {
+    ['\t' ... '\r'] = SPACE,
+    [' '] = SPACE,
+    ['0' ... '9'] = WORD | DIGIT,
+    ['A' ... 'Z'] = WORD | LETTER,
+    ['a' ... 'z'] = WORD | LETTER,
+    ['_'] = WORD,
+    ['$'] = WORD,
+    [0x80 ... 0xff] = WORD,
+};
+
+static bool is(char c, unsigned class)
 {
-    return c >= '0' && c <= '9';
+    return classes[(unsigned char)c] & class;
 }
 
-/* Folds ASCII letters to upper case; no other byte becomes a letter. */
 static char upper(char c)
 {
-    return (char)(c & ~0x20);
-}
-
-static bool is_letter(char c)
-{
-    return upper(c) >= 'A' && upper(c) <= 'Z';
-}
-
-static bool is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
+    return (char)(c & FOLDED);
 }
 
 bool otel_sql_word_byte(char c)
 {
-    return is_letter(c) || is_digit(c) || c == '_' || c == '$' || (unsigned char)c >= 0x80;
+    return is(c, WORD);
 }
 
 bool otel_sql_keyword_names(enum otel_sql_keyword keyword)
@@ -64,27 +75,26 @@ bool otel_sql_keyword_names(enum otel_sql_keyword keyword)
     return keywords[keyword].names;
 }
 
-static bool same(const char *word, size_t len, const char *keyword)
-{
-    size_t i;
-
-    for (i = 0; i < len && upper(word[i]) == keyword[i]; i++)
-        ;
-    return i == len && !keyword[i];
-}
-
 enum otel_sql_keyword otel_sql_keyword_of(const char *word, size_t len)
 {
+    char first = len ? upper(word[0]) : '\0';
     unsigned i;
 
-    if (!len || len > KEYWORD_MAX || !is_letter(word[0]))
+    if (len < 2 || len > KEYWORD_MAX || !is(first, LETTER))
         return OTEL_SQL_KW_NONE;
-    i = first_of_letter[upper(word[0]) - 'A'];
+    i = first_of_letter[first - 'A'];
     if (!i)
         return OTEL_SQL_KW_NONE;
-    for (; i < OTEL_SQL_KW_COUNT && keywords[i].word[0] == upper(word[0]); i++)
-        if (same(word, len, keywords[i].word))
+    for (; i < OTEL_SQL_KW_COUNT && keywords[i].word[0] == first; i++) {
+        size_t n = 1;
+
+        if (keywords[i].len != len)
+            continue;
+        while (n < len && upper(word[n]) == keywords[i].word[n])
+            n++;
+        if (n == len)
             return (enum otel_sql_keyword)i;
+    }
     return OTEL_SQL_KW_NONE;
 }
 
@@ -117,23 +127,28 @@ static const char *skip_comment(const char *p, const char *end)
 /* White space, comments and the byte order mark, which SQLite takes for space anywhere. */
 static const char *skip_space(const char *p, const char *end)
 {
-    while (p < end) {
-        const char *next = skip_comment(p, end);
+    const char *next;
 
-        if (next == p && is_space(*p))
-            next = p + 1;
-        else if (next == p && end - p >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0)
-            next = p + 3;
-        if (next == p)
-            return p;
-        p = next;
+    while (p < end) {
+        if (is(*p, SPACE)) {
+            p++;
+        } else if (*p == '-' || *p == '/') {
+            next = skip_comment(p, end);
+            if (next == p)
+                break;
+            p = next;
+        } else if (*p == '\xef' && end - p >= 3 && p[1] == '\xbb' && p[2] == '\xbf') {
+            p += 3;
+        } else {
+            break;
+        }
     }
     return p;
 }
 
 static const char *skip_word(const char *p, const char *end)
 {
-    while (p < end && otel_sql_word_byte(*p))
+    while (p < end && is(*p, WORD))
         p++;
     return p;
 }
@@ -160,7 +175,7 @@ static bool doubtful(const char *p, const char *q, const char *end)
 {
     size_t slashes = 0;
 
-    if (q < end && otel_sql_word_byte(*q))
+    if (q < end && is(*q, WORD))
         return true;
     if (q - p <= 3)
         return false;
@@ -198,7 +213,7 @@ static void read_bracket(struct otel_sql_token *token, const char *end)
         return;
     }
     for (; p < close && *p != '\'' && *p != '"' && *p != '$'; p++)
-        plain = plain || (otel_sql_word_byte(*p) && !is_digit(*p));
+        plain = plain || (is(*p, WORD) && !is(*p, DIGIT));
     finish(token, p == close && plain ? OTEL_SQL_QUOTED : OTEL_SQL_STRING, close + 1);
 }
 
@@ -207,7 +222,7 @@ static void read_dollar(struct otel_sql_token *token, const char *end)
 {
     const char *p = token->at + 1, *close;
 
-    while (p < end && *p != '$' && otel_sql_word_byte(*p))
+    while (p < end && *p != '$' && is(*p, WORD))
         p++;
     if (p < end && *p == '$') {
         p++;
@@ -227,8 +242,8 @@ static void read_number(struct otel_sql_token *token, const char *end)
     const char *p = token->at;
     bool hex = end - p >= 2 && p[0] == '0' && upper(p[1]) == 'X';
 
-    while (p < end && (otel_sql_word_byte(*p) || *p == '.' ||
-                       (!hex && (*p == '+' || *p == '-') && upper(p[-1]) == 'E')))
+    while (p < end &&
+           (is(*p, WORD) || *p == '.' || (!hex && (*p == '+' || *p == '-') && upper(p[-1]) == 'E')))
         p++;
     finish(token, OTEL_SQL_NUMBER, p);
 }
@@ -239,14 +254,14 @@ static void read_mark(struct otel_sql_token *token, const char *end, bool glued)
     const char *p = token->at + 1;
 
     if (*token->at == '?') {
-        while (p < end && is_digit(*p))
+        while (p < end && is(*p, DIGIT))
             p++;
         finish(token, glued ? OTEL_SQL_OP : OTEL_SQL_PLACEHOLDER, glued ? token->at + 1 : p);
         return;
     }
     if (p < end && *p == *token->at) /* x::type, @@variable */
         p++;
-    else if (p < end && otel_sql_word_byte(*p)) {
+    else if (p < end && is(*p, WORD)) {
         finish(token, glued ? OTEL_SQL_UNKNOWN : OTEL_SQL_PLACEHOLDER,
                glued ? end : skip_word(p, end));
         return;
@@ -269,11 +284,13 @@ static void read_word(struct otel_sql_token *token, const char *end)
 void otel_sql_lexer_next(struct otel_sql_lexer *lexer, struct otel_sql_token *token)
 {
     const char *p = skip_space(lexer->at, lexer->end), *end = lexer->end, *close;
-    bool glued = p == lexer->at && p > lexer->start && otel_sql_word_byte(p[-1]);
+    bool glued = p == lexer->at && p > lexer->start && is(p[-1], WORD);
 
     *token = (struct otel_sql_token){.at = p, .space = p > lexer->at};
     if (p == end)
         finish(token, OTEL_SQL_END, p);
+    else if (is(*p, WORD) && !is(*p, DIGIT) && *p != '$')
+        read_word(token, end);
     else if (*p == '\'' || *p == '"')
         read_string(token, p, end, *p == '"' ? OTEL_SQL_DQUOTED : OTEL_SQL_STRING);
     else if (*p == '[')
@@ -281,12 +298,10 @@ void otel_sql_lexer_next(struct otel_sql_lexer *lexer, struct otel_sql_token *to
     else if (*p == '`') {
         close = skip_quoted(p, end, '`');
         finish(token, close ? OTEL_SQL_QUOTED : OTEL_SQL_UNKNOWN, close ? close : end);
-    } else if (is_digit(*p) || (*p == '.' && end - p >= 2 && is_digit(p[1])))
+    } else if (is(*p, DIGIT) || (*p == '.' && end - p >= 2 && is(p[1], DIGIT)))
         read_number(token, end);
     else if (*p == '$')
         read_dollar(token, end);
-    else if (otel_sql_word_byte(*p))
-        read_word(token, end);
     else if (*p == '?' || *p == ':' || *p == '@')
         read_mark(token, end, glued);
     else if (*p == '#' || *p == '\\') /* legal in no SQL of SQLite: a comment, an escape? */
