@@ -17,7 +17,7 @@ struct otel_text otel_http_method(struct otel_text method);
 struct otel_text otel_http_client_name(struct otel_text method);
 
 struct otel_http_client {
-    struct otel_text method;       /* as sent */
+    struct otel_text method;       /* as sent; "": not HTTP, then name and method are left alone */
     struct otel_text url;          /* as requested; redacted here */
     struct otel_text peer_address; /* "" unknown */
     uint16_t peer_port;
@@ -28,11 +28,13 @@ struct otel_http_client {
 };
 
 /* Sets name and attributes known when the request goes out: http.request.method (and _original),
- * url.full, server.address, server.port; with http/dup the old names too. */
+ * url.full (cut at 1.5 KB), server.address, server.port; with http/dup the old names too. What the
+ * URL does not tell is left out. Does nothing for a span that is not recorded. */
 void otel_http_client_request(const struct otel_span *span, const struct otel_http_client *http);
 
-/* Sets what is known when it is over: status code, error.type, status, peer, protocol version,
- * resend_count; with http/dup the old names too. */
+/* Sets what is known when it is over: status code, error.type (the code for 4xx and 5xx, else
+ * error_type), status, peer, protocol version, resend_count; with http/dup the old names too. The
+ * status has no message. */
 void otel_http_client_response(const struct otel_span *span, const struct otel_http_client *http);
 
 #endif
