@@ -17,13 +17,15 @@ struct otel_db_statement {
     uint16_t wire_len;
     uint16_t attributes; /* how many wire holds */
     uint16_t name_len;
-    char name[OTEL_SQL_SUMMARY_MAX + 1]; /* summary, else operation + target, else the system */
+    char name[OTEL_SQL_SUMMARY_MAX + 1]; /* the summary, else the system; NUL-terminated */
     uint8_t wire[];
 };
 
-/* Fills st (wire capacity wire_cap bytes) for text run on namespace_ of system ("sqlite"). A query
- * text that does not fit is cut at a token. Needs no guard; allocates nothing; scratch is the
- * caller's, at least as long as the text may become (len + 16), NULL: text is left out. */
+/* Fills st for text run on namespace_ of system ("sqlite"). wire_cap: room in st->wire; at most
+ * 16 KiB of it are used. A query text that does not fit is cut at a token; under database/dup it
+ * is there twice. What has no room at all is left out. Needs no guard; allocates nothing.
+ * scratch: room for the text as reported, at most len bytes; where it is shorter the text is
+ * cut; NULL: no text. */
 void otel_db_statement_build(struct otel_db_statement *st, size_t wire_cap, struct otel_text system,
                              struct otel_text namespace_, struct otel_text text, char *scratch,
                              size_t scratch_cap);
