@@ -1,0 +1,317 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Loading: what else is preloaded, where libraries come from, what is missing. Differential."""
+import os
+import shutil
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from harness import EXPORT, SHIM, TestCase, main, program, require  # noqa: E402
+
+LIBRARIES = "/usr/lib/x86_64-linux-gnu"
+PYTHON = "/usr/bin/python3"
+PYTHON_SQLITE = ("import sqlite3; c = sqlite3.connect(':memory:');"
+                 "print(c.execute('SELECT 40 + 2').fetchall())")
+
+
+def library(name):
+    """Path of an installed library, None: not installed."""
+    found = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=True)
+    paths = [line.split(" => ")[1] for line in found.stdout.splitlines()
+             if line.strip().startswith(name + " ") and "x86-64" in line]
+    return paths[0] if paths else None
+
+
+def needs(name):
+    return unittest.skipIf(not library(name), f"not installed: {name}")
+
+
+class Preload(TestCase):
+    def traced(self, cmd, spans=1, **more):
+        got = self.differential(cmd, **more)
+        self.assertEqual(len(list(got.spans)), spans, got.log)
+        return got
+
+    def copy_of_ours(self):
+        """The two libraries in another folder."""
+        folder = self.folder()
+        return [shutil.copy(path, folder) for path in (SHIM, EXPORT)]
+
+    def compile(self, name, text, *arguments):
+        path = os.path.join(self.folder(), name)
+        subprocess.run(["cc", "-Wall", "-D_GNU_SOURCE", "-fPIC", "-o", path, "-x", "c", "-", "-x", "none",
+                        *arguments], input=text.encode(), check=True)
+        return path
+
+    # Us more than once, and beside others.
+
+    def test_named_twice(self):
+        self.traced([program("exits"), "exit"], shim_env={"LD_PRELOAD": f"{SHIM}:{SHIM}"})
+
+    def test_two_copies(self):
+        """One traces, the other passes through: a span, not two, and no call goes in circles."""
+        other, _ = self.copy_of_ours()
+        for order in (f"{SHIM}:{other}", f"{other}:{SHIM}"):
+            for cmd in ([program("exits"), "exit"], [PYTHON, "-c", PYTHON_SQLITE]):
+                with self.subTest(order=order, cmd=cmd[0]):
+                    self.traced(cmd, shim_env={"LD_PRELOAD": order})
+
+    def beside(self, path, cmd, **more):
+        for order in (f"{SHIM}:{path}", f"{path}:{SHIM}"):
+            with self.subTest(order=order):
+                self.traced(cmd, shim_env={"LD_PRELOAD": order, **more})
+
+    @needs("libjemalloc.so.2")
+    def test_jemalloc(self):
+        self.beside(library("libjemalloc.so.2"), [PYTHON, "-c", PYTHON_SQLITE])
+
+    @needs("libtcmalloc_minimal.so.4")
+    def test_tcmalloc(self):
+        self.beside(library("libtcmalloc_minimal.so.4"), [PYTHON, "-c", PYTHON_SQLITE])
+
+    @require("faketime")
+    def test_faketime(self):
+        path = os.path.join(LIBRARIES, "faketime", "libfaketime.so.1")
+        self.beside(path, [PYTHON, "-c", PYTHON_SQLITE], FAKETIME="+0")
+
+    @require("stdbuf")
+    def test_stdbuf(self):
+        """stdbuf puts its own library into LD_PRELOAD, before ours."""
+        self.traced(["stdbuf", "-o0", program("exits"), "exit"])
+
+    @require("bash")
+    def test_bash(self):
+        """bash has a malloc of its own."""
+        self.differential(["bash", "-c", "for i in 1 2 3; do echo $i | cat; done; exit 5"])
+
+    # The exporter module.
+
+    def test_module_is_found_from_anywhere(self):
+        """LD_PRELOAD by a relative path, and a host that has gone elsewhere before its first span."""
+        script = f"import os; os.chdir('/'); {PYTHON_SQLITE}"
+        self.traced([PYTHON, "-c", script], cwd=os.path.dirname(SHIM),
+                    shim_env={"LD_PRELOAD": "./" + os.path.basename(SHIM)})
+
+    def without_module(self, spoil):
+        shim, module = self.copy_of_ours()
+        spoil(module)
+        got = self.differential([program("exits"), "exit"],
+                                shim_env={"LD_PRELOAD": shim, "OTEL_LOG_LEVEL": "debug"})
+        self.assertEqual(list(got.spans), [])
+        self.assertEqual(got.log.count("exporter module not loaded"), 1, got.log)
+        self.assertIn("started 1 = exported 0 + dropped 1", got.log)
+        return got
+
+    def test_module_missing(self):
+        self.without_module(os.unlink)
+
+    def test_module_unreadable(self):
+        def spoil(path):
+            with open(path, "w", encoding="utf-8") as f:
+                f.write("no library")
+        self.without_module(spoil)
+
+    def test_module_of_another_build(self):
+        def spoil(path):
+            os.replace(self.compile("other.so", "unsigned otel_export_module = 999;", "-shared"),
+                       path)
+        self.assertIn("of another build", self.without_module(spoil).log)
+
+    # Copies of traced libraries.
+
+    @require("perl")
+    def test_plugins(self):
+        """Python and Perl load SQLite RTLD_LOCAL, where dlsym(RTLD_NEXT) does not find it."""
+        self.traced([PYTHON, "-c", PYTHON_SQLITE])
+        got = self.differential(["perl", "-MDBI", "-e",
+                                 "my $d = DBI->connect('dbi:SQLite:dbname=:memory:');"
+                                 "print $d->selectrow_array('SELECT 40 + 2'), qq{\\n}"])
+        self.assertTrue(list(got.spans), got.log)  # the driver runs statements of its own, too
+
+    def test_two_sqlites(self):
+        """Each of two copies gets its own handles; neither is the global one."""
+        copies = [shutil.copy(os.path.realpath(library("libsqlite3.so.0")),
+                              os.path.join(self.folder(), "libsqlite3.so.0")) for _ in range(2)]
+        plugin = r"""
+#include <sqlite3.h>
+const char *run(char *out)
+{
+    sqlite3 *db;
+    sqlite3_stmt *s;
+    if (sqlite3_open(":memory:", &db) || sqlite3_prepare_v2(db, "SELECT 7", -1, &s, 0))
+        return "failed";
+    if (sqlite3_step(s) != SQLITE_ROW || sqlite3_column_int(s, 0) != 7)
+        return "wrong";
+    sqlite3_finalize(s);
+    sqlite3_close(db);
+    return "right";
+}
+"""
+        plugins = [self.compile(f"p{i}.so", plugin, "-shared", copy,
+                                "-Wl,-rpath," + os.path.dirname(copy), "-Wl,-soname,p.so")
+                   for i, copy in enumerate(copies)]
+        host = self.compile("host", r"""
+#include <dlfcn.h>
+#include <stdio.h>
+int main(int argc, char **argv)
+{
+    for (int round = 0; round < 3; round++)
+        for (int i = 1; i < argc; i++) {
+            void *plugin = dlopen(argv[i], RTLD_NOW | RTLD_LOCAL);
+            const char *(*run)(void) = plugin ? dlsym(plugin, "run") : NULL;
+            puts(run ? run() : dlerror());
+            if (plugin && round < 2)
+                dlclose(plugin);
+        }
+    return 0;
+}
+""")
+        got = self.traced([host, *plugins], spans=6)
+        self.assertEqual(got.stdout, b"right\n" * 6)
+
+    def test_unversioned_copy_in_the_global_scope(self):
+        """The loader binds a plugin's unversioned reference to the program's copy, not to the one
+        the plugin was linked with; so do we, or the two would be mixed."""
+        other = shutil.copy(os.path.realpath(library("libsqlite3.so.0")),
+                            os.path.join(self.folder(), "libother.so"))
+        plugin = self.compile("p.so", r"""
+#include <sqlite3.h>
+int run(void)
+{
+    sqlite3 *db;
+    sqlite3_stmt *s;
+    if (sqlite3_open(":memory:", &db) || sqlite3_prepare_v2(db, "SELECT 7", -1, &s, 0))
+        return 1;
+    return sqlite3_step(s) != SQLITE_ROW || sqlite3_db_handle(s) != db || sqlite3_finalize(s) ||
+           sqlite3_close(db);
+}
+""", "-shared", other, "-Wl,-rpath," + os.path.dirname(other))
+        host = self.compile("host", r"""
+#include <dlfcn.h>
+#include <sqlite3.h>
+#include <stdio.h>
+int main(int argc, char **argv)
+{
+    void *plugin = dlopen(argv[argc - 1], RTLD_NOW);
+    int (*run)(void) = plugin ? dlsym(plugin, "run") : NULL;
+    printf("%s %d\n", sqlite3_libversion(), run ? run() : 9);
+    return 0;
+}
+""", "-lsqlite3")
+        got = self.traced([host, plugin])
+        self.assertTrue(got.stdout.endswith(b" 0\n"), got.stdout)
+
+    @needs("libcurl-gnutls.so.4")
+    @needs("libcurl.so.4")
+    def test_two_curls(self):
+        """A program with libcurl.so.4 and a plugin with libcurl-gnutls.so.4."""
+        text = r"""
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+int main(void)
+{
+    const char *names[] = {"libcurl.so.4", "libcurl-gnutls.so.4"};
+    const char *plugins[] = {PLUGINS};
+    for (int i = 0; i < 2; i++) {
+        void *plugin = dlopen(plugins[i], RTLD_NOW | RTLD_LOCAL);
+        int (*run)(void) = plugin ? dlsym(plugin, "run") : NULL;
+        printf("%s %d\n", names[i], run ? run() : 99);
+    }
+    return 0;
+}
+"""
+        plugin = r"""
+#include <curl/curl.h>
+int run(void)
+{
+    CURL *curl = curl_easy_init();
+    char *url = NULL;
+    CURLcode code;
+    curl_easy_setopt(curl, CURLOPT_URL, "file:///dev/null");
+    code = curl_easy_perform(curl);
+    if (!code)
+        code = curl_easy_getinfo(curl, CURLINFO_EFFECTIVE_URL, &url);
+    curl_easy_cleanup(curl);
+    return code;
+}
+"""
+        plugins = [self.compile(f"p{i}.so", plugin, "-shared", library(name))
+                   for i, name in enumerate(("libcurl.so.4", "libcurl-gnutls.so.4"))]
+        paths = ", ".join(f'"{p}"' for p in plugins)
+        host = self.compile("host", text.replace("PLUGINS", paths))
+        got = self.traced([host], spans=2)
+        self.assertEqual(got.stdout, b"libcurl.so.4 0\nlibcurl-gnutls.so.4 0\n")
+
+    # Early and late.
+
+    def test_before_our_constructor(self):
+        """A library's constructor calls hooks before ours has run."""
+        early = self.compile("early.so", r"""
+#include <dlfcn.h>
+#include <stdio.h>
+#include <sqlite3.h>
+#include <unistd.h>
+__attribute__((constructor)) static void early(void)
+{
+    sqlite3 *db = NULL;
+    int end[2], opened = sqlite3_open(":memory:", &db);
+    int ran = sqlite3_exec(db, "SELECT 1", NULL, NULL, NULL);
+    printf("early %d %d %d %d %d\n", pipe(end), close(end[0]), dup2(end[1], 9), opened, ran);
+    sqlite3_close(db);
+    dlopen("libm.so.6", RTLD_NOW);
+}
+""", "-shared", "-lsqlite3")
+        host = self.compile("host", "int main(void) { return 4; }\n", "-Wl,--no-as-needed", early)
+        got = self.differential([host])
+        self.assertEqual((got.rc, got.stdout), (4, b"early 0 0 9 0 0\n"))
+
+    def test_constructor_that_waits_for_a_thread(self):
+        """The thread's first call into a hook must not wait for the loader, which waits for it."""
+        waiting = self.compile("waiting.so", r"""
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+static void *run(void *unused)
+{
+    close(open("/dev/null", O_RDONLY));
+    return unused;
+}
+__attribute__((constructor)) static void wait(void)
+{
+    pthread_t t;
+    pthread_create(&t, NULL, run, NULL);
+    pthread_join(t, NULL);
+    puts("joined");
+}
+""", "-shared")
+        host = self.compile("host", f"""
+#include <dlfcn.h>
+int main(void) {{ return dlopen("{waiting}", RTLD_NOW) ? 0 : 1; }}
+""")
+        self.assertEqual(self.differential([host], timeout=30).stdout, b"joined\n")
+
+    def test_loading_does_nothing_visible(self):
+        """No thread, no descriptor, no library but ours, no file."""
+        cmd = [PYTHON, "-c", "import os; print(sorted(os.listdir('/proc/self/fd')),"
+               "len(os.listdir('/proc/self/task')));"
+               "print('curl' in open('/proc/self/maps').read())"]
+        self.differential(cmd)
+
+    def test_environment_is_not_touched(self):
+        self.differential(["env"], normalise=lambda out: b"\n".join(
+            line for line in out.split(b"\n") if not line.startswith((b"OTEL_", b"LD_PRELOAD="))))
+
+    def test_small_limits(self):
+        """A host with hardly any descriptors, or no more processes, behaves as without us."""
+        for limits in ("ulimit -n 5", "ulimit -u 1", "ulimit -f 0"):
+            with self.subTest(limits=limits):
+                self.differential(["sh", "-c", f"{limits}; exec {program('exits')} exit"],
+                                  env={"OTEL_AUTO_EXIT_TIMEOUT": "1000"})
+
+
+if __name__ == "__main__":
+    main()
