@@ -189,17 +189,17 @@ static int read_options(int argc, char **argv, struct run_options *o)
     return i;
 }
 
-/* Sets LD_PRELOAD for a program that can take it; else one line says why not. */
-static void prepare(const char *program)
+/* Sets LD_PRELOAD for a program that can take it; else one line says why not. path gets the file.
+ */
+static enum program_verdict prepare(const char *program, char *path)
 {
-    char path[PATH_MAX];
     char library[PATH_MAX];
     enum program_verdict verdict = program_examine(program, path);
 
     if (verdict != PROGRAM_TRACEABLE)
         fprintf(stderr, "otel-auto: %s %s\n", path[0] ? path : program, program_reason(verdict));
     if (program_harmed(verdict))
-        return;
+        return verdict;
     if (!find_library(library))
         fprintf(stderr, "otel-auto: %s was not found beside otel-auto or in %s; run untraced\n",
                 LIBRARY, OTEL_LIBDIR);
@@ -210,19 +210,24 @@ static void prepare(const char *program)
                 library);
     else
         preload(library);
+    return verdict;
 }
 
 static int run(int argc, char **argv)
 {
     struct run_options options = {0};
+    char path[PATH_MAX];
     int at = read_options(argc, argv, &options);
     int err;
 
     if (at < 0)
         return EXIT_USAGE;
     set_environment(&options);
-    prepare(argv[at]);
-    execvp(argv[at], argv + at);
+    /* execvp hands what the kernel cannot run to the shell; a foreign binary is no script. */
+    if (prepare(argv[at], path) == PROGRAM_FOREIGN)
+        execv(path, argv + at);
+    else
+        execvp(argv[at], argv + at);
     err = errno;
     if (err != ENOENT)
         fprintf(stderr, "otel-auto: %s: %s\n", argv[at], strerror(err));
