@@ -102,6 +102,11 @@ uint32_t otel_generation_renew(void)
     return next;
 }
 
+int otel_generation_pid(void)
+{
+    return atomic_load_explicit(&owner_pid, memory_order_relaxed);
+}
+
 bool otel_generation_is_owner(void)
 {
     int owner;

@@ -37,6 +37,9 @@ static inline uint32_t otel_generation(void)
     return g ? g : otel_generation_renew();
 }
 
+/* The process id of this generation, 0 before init: a load, for it is asked for each span. */
+int otel_generation_pid(void);
+
 /* True when the caller's process id is the one of this generation: false in a vfork or CLONE_VM
  * child. True before otel_generation_init(). A system call; not for hot paths. */
 bool otel_generation_is_owner(void);

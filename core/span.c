@@ -53,6 +53,7 @@ static void fill(struct otel_record *record, struct otel_span_context *ctx,
         memcpy(record->parent_span_id, parent->span_id, sizeof record->parent_span_id);
         record->parent_remote = parent->remote;
     }
+    record->pid = (uint32_t)otel_generation_pid();
     record->local_root = !parent || parent->remote;
     record->kind = (uint8_t)start->kind;
     record->scope = (uint8_t)start->scope;

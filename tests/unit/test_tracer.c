@@ -65,12 +65,14 @@ Test(tracer, a_child_starts_with_nothing_to_account_for)
 
     otel_tracer_start(&platform, false);
     cr_assert(start_span(&span));
+    cr_assert_eq(otel_store_get(span.record)->pid, (uint32_t)getpid());
     pid = fork();
     if (!pid) {
         struct otel_span mine;
         int bad = 0;
 
         bad |= !start_span(&mine);
+        bad |= otel_store_get(mine.record)->pid != (uint32_t)getpid();
         bad |= otel_counter_sum(OTEL_COUNT_STARTED) != 1;
         otel_span_end(&span, 0); /* the parent's to end */
         bad |= otel_counter_sum(OTEL_COUNT_ENDED) != 0;
