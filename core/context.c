@@ -126,6 +126,18 @@ static void make_room(void)
         otel_tls.deeper = otel_pool_alloc(&deeper_pool);
 }
 
+/* The span id last: an entry without one is not there. */
+static void set(struct otel_attached *e, const struct otel_span_context *ctx)
+{
+    memcpy(e->ctx.trace_id, ctx->trace_id, sizeof e->ctx.trace_id);
+    e->ctx.carry = ctx->carry;
+    e->ctx.flags = ctx->flags;
+    e->ctx.remote = ctx->remote;
+    e->ctx.clock_offset_ns = ctx->clock_offset_ns;
+    atomic_signal_fence(memory_order_seq_cst);
+    memcpy(e->ctx.span_id, ctx->span_id, sizeof e->ctx.span_id);
+}
+
 uint32_t otel_context_attach(const struct otel_span_context *ctx)
 {
     uint32_t token;
@@ -144,13 +156,7 @@ uint32_t otel_context_attach(const struct otel_span_context *ctx)
     if (!e)
         return token;
     e->frame = frame();
-    memcpy(e->ctx.trace_id, ctx->trace_id, sizeof e->ctx.trace_id);
-    e->ctx.carry = ctx->carry;
-    e->ctx.flags = ctx->flags;
-    e->ctx.remote = ctx->remote;
-    e->ctx.clock_offset_ns = ctx->clock_offset_ns;
-    atomic_signal_fence(memory_order_seq_cst);
-    memcpy(e->ctx.span_id, ctx->span_id, sizeof e->ctx.span_id);
+    set(e, ctx);
     return token;
 }
 
@@ -166,6 +172,20 @@ void otel_context_detach(uint32_t token)
         otel_pool_free(&deeper_pool, otel_tls.deeper);
         otel_tls.deeper = 0;
     }
+}
+
+void otel_context_replace(uint32_t token, const struct otel_span_context *ctx)
+{
+    struct otel_attached *e;
+
+    if (token >= otel_tls.depth)
+        return;
+    otel_context_detach(token + 1);
+    e = entry(token);
+    if (!e || !is_set(e))
+        return;
+    clear(e);
+    set(e, ctx);
 }
 
 uint64_t otel_context_cell_open(void)

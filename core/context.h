@@ -29,6 +29,11 @@ uint32_t otel_context_attach(const struct otel_span_context *ctx);
  * never detached (longjmp, exception, pthread_exit inside a callback) go too. */
 void otel_context_detach(uint32_t token);
 
+/* Makes ctx stand where the attach that gave token put its own, in the frame of that attach: for an
+ * operation whose span changes while it runs (a redirect), told from deeper in the stack. Contexts
+ * attached above it go. Nothing happens when that attach counts no more. */
+void otel_context_replace(uint32_t token, const struct otel_span_context *ctx);
+
 /* Opens a liveness cell for an exchange. Returns its handle, or 0 when there is no room (the
  * exchange then has no implicit context). */
 uint64_t otel_context_cell_open(void);

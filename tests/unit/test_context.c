@@ -57,6 +57,33 @@ Test(context, detaching_the_outer_one_takes_forgotten_inner_ones_along)
     cr_assert_eq(current(), 0);
 }
 
+static __attribute__((noinline)) void replace_from_below(uint32_t token, uint8_t n)
+{
+    volatile char stack[4096];
+    struct otel_span_context c = ctx(n);
+
+    stack[0] = 0;
+    otel_context_attach(&c);
+    otel_context_replace(token, &c);
+    stack[4095] = stack[0];
+}
+
+Test(context, a_replaced_context_keeps_the_frame_of_its_attach)
+{
+    struct otel_span_context a = ctx(1);
+    uint32_t outer = otel_context_attach(&a);
+    uint32_t token = otel_context_attach(&a);
+
+    replace_from_below(token, 2);
+    cr_assert_eq(current(), 2);
+    otel_context_detach(token);
+    cr_assert_eq(current(), 1);
+    otel_context_replace(token, &a);
+    cr_assert_eq(current(), 1, "a token that was detached puts nothing back");
+    otel_context_detach(outer);
+    cr_assert_eq(current(), 0);
+}
+
 static void recurse(uint8_t n)
 {
     struct otel_span_context c = ctx(n);
