@@ -22,6 +22,7 @@ CORE := $(patsubst %.c,$(BUILD)/%.o,$(wildcard core/*.c))
 EXPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard core/export/*.c)) $(BUILD)/gen/otlp.pb-c.o
 AUTO := $(patsubst %.c,$(BUILD)/%.o,$(wildcard preload/*.c hooks/*.c))
 TOOL := $(patsubst %.c,$(BUILD)/%.o,$(wildcard scripts/*.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 UNIT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c))
 PROGRAMS := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/programs/*.c))
 BENCHES := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
@@ -104,6 +105,30 @@ demo:
 bench: all $(BENCHES)
 	scripts/bench
 
+# One program for each tests/fuzz/fuzz_*.c; a crash fails the target. FUZZ_SECONDS=n for each.
+FUZZ_CC := clang -std=gnu11 -O1 -g -D_GNU_SOURCE -I. -I$(BUILD)/gen -MMD -MP \
+	-fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZED := $(filter-out %/module.o %/malloc.o,$(patsubst %.c,build/fuzz/%.o,$(wildcard core/*.c \
+	core/export/*.c)) build/fuzz/gen/otlp.pb-c.o)
+
+build/fuzz/gen/%.o: $(BUILD)/gen/%.c
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer-no-link -c -o $@ $<
+
+build/fuzz/core/%.o: core/%.c | $(BUILD)/gen/otlp.pb-c.h
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer-no-link -c -o $@ $<
+
+build/fuzz/core.a: $(FUZZED)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+build/fuzz/%: tests/fuzz/%.c build/fuzz/core.a
+	$(if $(V),,@echo "  LD    $@")
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer -o $@ $< build/fuzz/core.a $(LIBS_EXPORT) -lpthread
+
+fuzz: $(FUZZERS)
+	tests/fuzz/run $(FUZZERS)
+
 install: all
 	install -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(BUILD)/libotel_auto.so $(BUILD)/libotel_export.so $(DESTDIR)$(LIBDIR)
@@ -116,4 +141,4 @@ uninstall:
 clean:
 	rm -rf build
 
--include $(TOOL:.o=.d) $(CORE:.o=.d) $(EXPORT:.o=.d) $(AUTO:.o=.d) $(UNIT:.o=.d) $(PROGRAMS:=.d)
+-include $(FUZZED:.o=.d) $(FUZZERS:=.d) $(TOOL:.o=.d) $(CORE:.o=.d) $(EXPORT:.o=.d) $(AUTO:.o=.d) $(UNIT:.o=.d) $(PROGRAMS:=.d)
