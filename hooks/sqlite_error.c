@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hooks/sqlite.h"
+
+#include <string.h>
+
+#define PRIMARY(NAME)                  \
+    {                                  \
+        SQLITE_##NAME, "SQLITE_" #NAME \
+    }
+#define EXTENDED(OF, NAME, NUMBER)                         \
+    {                                                      \
+        SQLITE_##OF | NUMBER << 8, "SQLITE_" #OF "_" #NAME \
+    }
+
+/* Constant. The extended codes are given by number, because those of a newer library are not in an
+ * older sqlite3.h. */
+static const struct {
+    int code;
+    const char *name;
+} names[] = {
+    PRIMARY(ERROR),
+    PRIMARY(INTERNAL),
+    PRIMARY(PERM),
+    PRIMARY(ABORT),
+    PRIMARY(BUSY),
+    PRIMARY(LOCKED),
+    PRIMARY(NOMEM),
+    PRIMARY(READONLY),
+    PRIMARY(INTERRUPT),
+    PRIMARY(IOERR),
+    PRIMARY(CORRUPT),
+    PRIMARY(NOTFOUND),
+    PRIMARY(FULL),
+    PRIMARY(CANTOPEN),
+    PRIMARY(PROTOCOL),
+    PRIMARY(EMPTY),
+    PRIMARY(SCHEMA),
+    PRIMARY(TOOBIG),
+    PRIMARY(CONSTRAINT),
+    PRIMARY(MISMATCH),
+    PRIMARY(MISUSE),
+    PRIMARY(NOLFS),
+    PRIMARY(AUTH),
+    PRIMARY(FORMAT),
+    PRIMARY(RANGE),
+    PRIMARY(NOTADB),
+    EXTENDED(ERROR, MISSING_COLLSEQ, 1),
+    EXTENDED(ERROR, RETRY, 2),
+    EXTENDED(ERROR, SNAPSHOT, 3),
+    EXTENDED(ABORT, ROLLBACK, 2),
+    EXTENDED(BUSY, RECOVERY, 1),
+    EXTENDED(BUSY, SNAPSHOT, 2),
+    EXTENDED(BUSY, TIMEOUT, 3),
+    EXTENDED(LOCKED, SHAREDCACHE, 1),
+    EXTENDED(LOCKED, VTAB, 2),
+    EXTENDED(READONLY, RECOVERY, 1),
+    EXTENDED(READONLY, CANTLOCK, 2),
+    EXTENDED(READONLY, ROLLBACK, 3),
+    EXTENDED(READONLY, DBMOVED, 4),
+    EXTENDED(READONLY, CANTINIT, 5),
+    EXTENDED(READONLY, DIRECTORY, 6),
+    EXTENDED(IOERR, READ, 1),
+    EXTENDED(IOERR, SHORT_READ, 2),
+    EXTENDED(IOERR, WRITE, 3),
+    EXTENDED(IOERR, FSYNC, 4),
+    EXTENDED(IOERR, DIR_FSYNC, 5),
+    EXTENDED(IOERR, TRUNCATE, 6),
+    EXTENDED(IOERR, FSTAT, 7),
+    EXTENDED(IOERR, UNLOCK, 8),
+    EXTENDED(IOERR, RDLOCK, 9),
+    EXTENDED(IOERR, DELETE, 10),
+    EXTENDED(IOERR, BLOCKED, 11),
+    EXTENDED(IOERR, NOMEM, 12),
+    EXTENDED(IOERR, ACCESS, 13),
+    EXTENDED(IOERR, CHECKRESERVEDLOCK, 14),
+    EXTENDED(IOERR, LOCK, 15),
+    EXTENDED(IOERR, CLOSE, 16),
+    EXTENDED(IOERR, DIR_CLOSE, 17),
+    EXTENDED(IOERR, SHMOPEN, 18),
+    EXTENDED(IOERR, SHMSIZE, 19),
+    EXTENDED(IOERR, SHMLOCK, 20),
+    EXTENDED(IOERR, SHMMAP, 21),
+    EXTENDED(IOERR, SEEK, 22),
+    EXTENDED(IOERR, DELETE_NOENT, 23),
+    EXTENDED(IOERR, MMAP, 24),
+    EXTENDED(IOERR, GETTEMPPATH, 25),
+    EXTENDED(IOERR, CONVPATH, 26),
+    EXTENDED(IOERR, VNODE, 27),
+    EXTENDED(IOERR, AUTH, 28),
+    EXTENDED(IOERR, BEGIN_ATOMIC, 29),
+    EXTENDED(IOERR, COMMIT_ATOMIC, 30),
+    EXTENDED(IOERR, ROLLBACK_ATOMIC, 31),
+    EXTENDED(IOERR, DATA, 32),
+    EXTENDED(IOERR, CORRUPTFS, 33),
+    EXTENDED(IOERR, IN_PAGE, 34),
+    EXTENDED(CORRUPT, VTAB, 1),
+    EXTENDED(CORRUPT, SEQUENCE, 2),
+    EXTENDED(CORRUPT, INDEX, 3),
+    EXTENDED(CANTOPEN, NOTEMPDIR, 1),
+    EXTENDED(CANTOPEN, ISDIR, 2),
+    EXTENDED(CANTOPEN, FULLPATH, 3),
+    EXTENDED(CANTOPEN, CONVPATH, 4),
+    EXTENDED(CANTOPEN, DIRTYWAL, 5),
+    EXTENDED(CANTOPEN, SYMLINK, 6),
+    EXTENDED(CONSTRAINT, CHECK, 1),
+    EXTENDED(CONSTRAINT, COMMITHOOK, 2),
+    EXTENDED(CONSTRAINT, FOREIGNKEY, 3),
+    EXTENDED(CONSTRAINT, FUNCTION, 4),
+    EXTENDED(CONSTRAINT, NOTNULL, 5),
+    EXTENDED(CONSTRAINT, PRIMARYKEY, 6),
+    EXTENDED(CONSTRAINT, TRIGGER, 7),
+    EXTENDED(CONSTRAINT, UNIQUE, 8),
+    EXTENDED(CONSTRAINT, VTAB, 9),
+    EXTENDED(CONSTRAINT, ROWID, 10),
+    EXTENDED(CONSTRAINT, PINNED, 11),
+    EXTENDED(CONSTRAINT, DATATYPE, 12),
+    EXTENDED(AUTH, USER, 1),
+};
+
+static const char *lookup(int code)
+{
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (names[i].code == code)
+            return names[i].name;
+    return NULL;
+}
+
+struct otel_text otel_sqlite_error_name(int code)
+{
+    const char *name = lookup(code);
+
+    if (!name)
+        name = lookup(code & 0xff);
+    if (!name)
+        name = "_OTHER";
+    return (struct otel_text){name, strlen(name)};
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hooks/sqlite.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/config.h"
+#include "core/context.h"
+#include "core/counters.h"
+#include "core/generation.h"
+#include "core/pool.h"
+#include "core/sampler.h"
+
+/* A statement's longest text that is looked at: what lies behind would not fit into a span. */
+#define TEXT_MAX 16384
+
+/* Room to describe a statement in: too much for the stack of a host's thread. */
+struct desk {
+    char text[1536];
+    union {
+        struct otel_db_statement st;
+        uint8_t room[OTEL_SQLITE_STATEMENT_SIZE];
+    };
+};
+
+/* Any thread; lock-free. A block is held only while one statement is described. */
+static struct otel_pool desks = OTEL_POOL(sizeof(struct desk), 256);
+
+/* What is to be described. */
+struct subject {
+    const struct otel_library *library;
+    sqlite3 *db;
+    bool db_alive; /* db may be asked */
+    struct otel_text text;
+};
+
+static struct otel_text namespace_of(const struct subject *subject)
+{
+    const struct otel_sqlite_connection *connection = otel_sqlite_connection_of(subject->db);
+    __typeof__(&sqlite3_db_filename) filename =
+        OTEL_WANTED_IN(subject->library, sqlite3_db_filename);
+    const char *name;
+
+    if (connection)
+        return (struct otel_text){connection->namespace_, connection->namespace_len};
+    name = filename && subject->db_alive ? filename(subject->db, "main") : NULL;
+    return (struct otel_text){name, name ? strlen(name) : 0};
+}
+
+static void build(struct otel_db_statement *st, size_t cap, struct desk *desk,
+                  const struct subject *subject)
+{
+    struct otel_text text = otel_sqlite_trim(subject->text);
+
+    if (text.len > TEXT_MAX)
+        text.len = TEXT_MAX;
+    otel_db_statement_build(st, cap, OTEL_TEXT("sqlite"), namespace_of(subject), text,
+                            desk ? desk->text : NULL, desk ? sizeof desk->text : 0);
+}
+
+static void apply(const struct otel_span *span, const struct otel_db_statement *st)
+{
+    otel_span_set_name(span, (struct otel_text){st->name, st->name_len});
+    otel_span_append_wire(span, st->wire, st->wire_len, st->attributes);
+}
+
+/* Started before its name is known: text is worth reading only for a span that is recorded. */
+static bool start_nameless(struct otel_span *span, uint64_t start_mono_ns)
+{
+    const struct otel_span_start start = {
+        .kind = OTEL_KIND_CLIENT,
+        .scope = OTEL_SCOPE_SQLITE,
+        .start_mono_ns = start_mono_ns,
+    };
+
+    return otel_span_start(span, &start);
+}
+
+/* Describes on a desk what runs, and gives the span its name and attributes. With no desk free it
+ * has the system's name. */
+static void describe_span(const struct otel_span *span, const struct subject *subject)
+{
+    uint64_t handle = otel_pool_alloc(&desks);
+    struct desk *desk = otel_pool_get(&desks, handle);
+
+    if (!desk) {
+        otel_span_set_name(span, OTEL_TEXT("sqlite"));
+        otel_span_set_text(span, OTEL_TEXT("db.system.name"), "sqlite", 6);
+        return;
+    }
+    build(&desk->st, sizeof desk->room - offsetof(struct otel_db_statement, wire), desk, subject);
+    apply(span, &desk->st);
+    otel_pool_free(&desks, handle);
+}
+
+static void describe_statement(struct otel_sqlite_statement *s)
+{
+    __typeof__(&sqlite3_sql) sql_of = OTEL_WANTED_IN(s->run.library, sqlite3_sql);
+    const char *sql = sql_of ? sql_of(s->run.stmt) : NULL;
+    const struct subject subject = {s->run.library, s->run.db, true, {sql, sql ? strlen(sql) : 0}};
+    uint64_t handle = otel_pool_alloc(&desks);
+
+    build(&s->st, OTEL_SQLITE_WIRE_CAP, otel_pool_get(&desks, handle), &subject);
+    otel_pool_free(&desks, handle);
+    s->described = true;
+}
+
+/* What the span will be asked for at its end. */
+static void note_counts(struct otel_sqlite_run *run)
+{
+    __typeof__(&sqlite3_column_count) columns = OTEL_WANTED_IN(run->library, sqlite3_column_count);
+    __typeof__(&sqlite3_total_changes) total = OTEL_WANTED_IN(run->library, sqlite3_total_changes);
+    __typeof__(&sqlite3_sql) sql_of = OTEL_WANTED_IN(run->library, sqlite3_sql);
+    const char *sql;
+
+    if (!run->stmt)
+        return;
+    run->returns_rows = columns && columns(run->stmt) > 0;
+    if (!otel_config.database_dup || !total || !sql_of)
+        return;
+    sql = sql_of(run->stmt);
+    if (sql && otel_sqlite_counts_changes(sql))
+        run->changes = total(run->db);
+}
+
+void otel_sqlite_run_start(struct otel_sqlite_run *run, struct otel_sqlite_statement *cache,
+                           struct otel_text text)
+{
+    run->quiet = otel_sqlite_quiet();
+    if (run->quiet) {
+        otel_count(OTEL_COUNT_NOT_SAMPLED, 1);
+        return;
+    }
+    run->rows = 0;
+    run->changes = -1;
+    run->generation = otel_generation();
+    if (cache && cache->described) {
+        if (otel_db_span_start(&run->span, &cache->st, OTEL_SCOPE_SQLITE, 0))
+            note_counts(run);
+        return;
+    }
+    if (!start_nameless(&run->span, 0))
+        return;
+    if (cache) {
+        describe_statement(cache);
+        apply(&run->span, &cache->st);
+    } else {
+        describe_span(&run->span, &(struct subject){run->library, run->db, true, text});
+    }
+    note_counts(run);
+}
+
+/* Rows changed by a statement that is done, -1: none to tell. sqlite3_changes() is what the last
+ * INSERT, UPDATE or DELETE left: not this statement's (it may be a query) if the total stands where
+ * it stood and yet there is something left. */
+static int64_t affected(const struct otel_sqlite_run *run)
+{
+    int total;
+    int last;
+
+    if (run->changes < 0 || !OTEL_WANTED_IN(run->library, sqlite3_changes))
+        return -1;
+    total = OTEL_WANTED_IN(run->library, sqlite3_total_changes)(run->db);
+    last = OTEL_WANTED_IN(run->library, sqlite3_changes)(run->db);
+    return total != run->changes || last == 0 ? last : -1;
+}
+
+static struct otel_text decimal(char *out, size_t cap, int code)
+{
+    unsigned v = code < 0 ? -(unsigned)code : (unsigned)code;
+    char *p = out + cap;
+
+    do
+        *--p = (char)('0' + v % 10);
+    while ((v /= 10) != 0);
+    if (code < 0)
+        *--p = '-';
+    return (struct otel_text){p, (size_t)(out + cap - p)};
+}
+
+/* The extended code, where the connection still tells that of this very error. */
+static int extended(const struct otel_library *library, sqlite3 *db, int rc)
+{
+    __typeof__(&sqlite3_extended_errcode) ask = OTEL_WANTED_IN(library, sqlite3_extended_errcode);
+    int code = ask && db ? ask(db) : rc;
+
+    return (code & 0xff) == (rc & 0xff) ? code : rc;
+}
+
+static void fail(struct otel_span *span, const struct otel_library *library, sqlite3 *db, int rc,
+                 int64_t rows)
+{
+    int code = extended(library, db, rc);
+    char digits[12];
+
+    otel_db_span_fail(span, decimal(digits, sizeof digits, code), otel_sqlite_error_name(code),
+                      rows);
+}
+
+void otel_sqlite_run_finish(struct otel_sqlite_run *run, int rc, bool db_alive)
+{
+    int saved = errno;
+    int64_t rows = run->returns_rows ? run->rows : -1;
+    bool mine =
+        run->generation == otel_generation(); /* a fork child has only the parent's handle */
+
+    run->generation = 0;
+    if (!mine || !otel_span_recording(&run->span))
+        return;
+    if (rc == SQLITE_DONE)
+        otel_db_span_end(&run->span, rows, affected(run));
+    else if (rc == SQLITE_OK)
+        otel_db_span_end(&run->span, rows, -1);
+    else
+        fail(&run->span, run->library, db_alive ? run->db : NULL, rc, rows);
+    errno = saved;
+}
+
+bool otel_sqlite_quiet(void)
+{
+    const struct otel_sampler *sampler = &otel_config.sampler;
+    const struct otel_span_context *parent;
+
+    if (!otel_config.exporters || sampler->kind == OTEL_SAMPLER_ALWAYS_OFF)
+        return true;
+    if (sampler->kind >= OTEL_SAMPLER_PARENT_ALWAYS_ON) {
+        parent = otel_context_current();
+        if (parent)
+            return !(parent->flags & OTEL_FLAG_SAMPLED);
+    }
+    if (sampler->kind == OTEL_SAMPLER_RATIO || sampler->kind == OTEL_SAMPLER_PARENT_RATIO)
+        return sampler->threshold >= UINT64_C(1) << 56;
+    return sampler->kind == OTEL_SAMPLER_PARENT_ALWAYS_OFF;
+}
+
+uint64_t otel_sqlite_start_time(void)
+{
+    return otel_sqlite_quiet() ? 0 : otel_clock_mono_ns();
+}
+
+void otel_sqlite_past(struct otel_library *library, sqlite3 *db, struct otel_text text, int rc,
+                      uint64_t start_mono_ns)
+{
+    int saved = errno;
+    struct otel_span span;
+    bool alive = rc != SQLITE_MISUSE;
+
+    if (start_nameless(&span, start_mono_ns)) {
+        describe_span(&span, &(struct subject){library, db, alive, text});
+        if (rc == SQLITE_OK)
+            otel_db_span_end(&span, -1, -1);
+        else
+            fail(&span, library, alive ? db : NULL, rc, -1);
+    }
+    errno = saved;
+}
