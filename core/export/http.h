@@ -6,8 +6,9 @@
  *
  * Endpoints: http://, https://, unix:/socket and unix:///socket. Proxies are libcurl's rule:
  * http_proxy (lower case), HTTPS_PROXY and ALL_PROXY unless NO_PROXY names the host; none for a
- * Unix socket. Redirects are not followed: spans would go where nobody sent them. No cookies, no
- * .netrc, no HTTP/0.9, no other protocol.
+ * Unix socket. They are read as the process started with them (environment.c). Redirects are not
+ * followed: spans would go where nobody sent them. No cookies, no .netrc, no HTTP/0.9, no other
+ * protocol.
  *
  * Threads: the batch thread. libcurl may start a short-lived thread of its own to look up a host
  * name (never for an address or localhost); it inherits the blocked signals and, where there is

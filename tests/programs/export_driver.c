@@ -333,6 +333,8 @@ static bool set(const char *name, const char *value)
 
     if (set_text(name, value))
         return true;
+    if (strcmp(name, "setenv") == 0)
+        return putenv((char *)(uintptr_t)value) == 0;
     if (strcmp(name, "protocol") == 0)
         config.otlp_protocol = strcmp(value, "grpc") == 0        ? OTEL_OTLP_GRPC
                                : strcmp(value, "http/json") == 0 ? OTEL_OTLP_HTTP_JSON
