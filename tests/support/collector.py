@@ -112,7 +112,9 @@ def redirect(to=None):
 
 def hang():
     """Reads the request and never answers, until the collector ends."""
-    return lambda conn, req: conn.collector.ended.wait()
+    def fault(conn, req):
+        conn.collector.ended.wait()
+    return fault
 
 
 def slow(seconds):

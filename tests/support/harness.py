@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What hook and e2e tests are made of: run a program natively or under the shim, with a collector of
-its own, and compare.
+"""What hook and e2e tests are made of: run a program natively or under the shim, with a collector
+of its own, and compare.
 
     from harness import TestCase, program, main
 
