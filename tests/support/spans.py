@@ -95,8 +95,8 @@ class Spans(list):
     """Spans in the order they came, with look-ups."""
 
     def find(self, name=None, **want):
-        """Spans of that name whose fields, or attributes, have these values. An attribute's dots are
-        written as two underscores: find(kind="client", http__request__method="GET")."""
+        """Spans of that name whose fields, or attributes, have these values. An attribute's dots
+        are written as two underscores: find(kind="client", http__request__method="GET")."""
         def fits(span):
             for key, value in want.items():
                 have = (getattr(span, key) if key in span.__dataclass_fields__
