@@ -106,13 +106,17 @@ static inline __attribute__((always_inline)) void draw(uint64_t *out, int n)
     otel_tls.rng_generation = generation;
 }
 
+/* A zero may also come of a state that the host overwrote with zeroes, which yields nothing else
+ * for ever: seed anew instead of only trying again. */
 void otel_ids_trace(uint8_t out[static OTEL_TRACE_ID_LEN])
 {
     uint64_t id[2];
 
-    do
+    draw(id, 2);
+    while (__builtin_expect(!(id[0] | id[1]), 0)) {
+        otel_tls.rng_generation = 0;
         draw(id, 2);
-    while (__builtin_expect(!(id[0] | id[1]), 0));
+    }
     memcpy(out, id, sizeof id);
 }
 
@@ -120,9 +124,11 @@ void otel_ids_span(uint8_t out[static OTEL_SPAN_ID_LEN])
 {
     uint64_t id;
 
-    do
+    draw(&id, 1);
+    while (__builtin_expect(!id, 0)) {
+        otel_tls.rng_generation = 0;
         draw(&id, 1);
-    while (__builtin_expect(!id, 0));
+    }
     memcpy(out, &id, sizeof id);
 }
 

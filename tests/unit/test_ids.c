@@ -98,6 +98,18 @@ Test(ids, never_zero_from_a_dead_source)
     cr_assert_neq(ids[0], 0);
 }
 
+Test(ids, a_zeroed_state_is_seeded_anew, .timeout = 30)
+{
+    uint64_t id[2];
+
+    otel_tls.rng_generation = otel_generation();
+    draw(id, 1);
+    cr_assert_neq(id[0], 0);
+    memset(otel_tls.rng, 0, sizeof otel_tls.rng);
+    otel_ids_trace((uint8_t *)id);
+    cr_assert(id[0] && id[1]);
+}
+
 static int getrandom_calls;
 
 static long counted_getrandom(void *buf, size_t n)
