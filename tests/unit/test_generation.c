@@ -220,6 +220,7 @@ static int race_in_child(void)
     pthread_t thread;
     void *result;
 
+    alarm(30); /* a child that waits in vain must not outlive a failed test */
     pthread_create(&thread, NULL, renew, NULL);
     while (!atomic_load(&in_reset))
         sched_yield();
@@ -263,6 +264,7 @@ static int many_in_child(void)
     pthread_t threads[4];
     void *result;
 
+    alarm(30); /* a child that waits in vain must not outlive a failed test */
     pthread_barrier_init(&barrier, NULL, 4);
     for (int i = 0; i < 4; i++)
         pthread_create(&threads[i], NULL, renew_with_others, NULL);
