@@ -143,4 +143,5 @@ uninstall:
 clean:
 	rm -rf build
 
--include $(FUZZED:.o=.d) $(FUZZERS:=.d) $(TOOL:.o=.d) $(CORE:.o=.d) $(EXPORT:.o=.d) $(AUTO:.o=.d) $(UNIT:.o=.d) $(PROGRAMS:=.d)
+-include $(FUZZED:.o=.d) $(FUZZERS:=.d) $(TOOL:.o=.d) \
+	$(CORE:.o=.d) $(EXPORT:.o=.d) $(AUTO:.o=.d) $(UNIT:.o=.d) $(PROGRAMS:=.d)
