@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the benchmark programs share: CPU time of the calling thread, and the best of many short
- * rounds, which is what code costs when nobody else has the processor. Programs to be traced link
- * nothing of ours, so all of it is inline.
+ * What the benchmark programs share: the clocks, the best of many short rounds, and a pace.
+ *
+ * The best round is what code costs when nobody else has the processor: on a machine that is shared
+ * a mean says more about the neighbours. Rounds are short, so that some of them run undisturbed,
+ * and CPU time of the calling thread is what is read, so that the batch thread's work is not in it.
+ * All of it is inline, because programs to be traced link nothing of ours: what they do natively
+ * and under the shim is the same code, and only the preload makes the difference.
+ * Threads: everything concerns the calling thread; nothing is shared.
  */
 #ifndef OTEL_BENCH_BENCH_H
 #define OTEL_BENCH_BENCH_H
@@ -12,7 +17,8 @@
 #include <stdint.h>
 #include <time.h>
 
-/* ns of a clock. */
+/* The ns a clock shows. A thread's CPU clock is a system call of some 200 ns: read it around
+ * rounds, never around single calls. */
 static inline uint64_t bench_ns(clockid_t clock)
 {
     struct timespec t;
@@ -21,11 +27,8 @@ static inline uint64_t bench_ns(clockid_t clock)
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-static inline uint64_t bench_cpu_ns(void)
-{
-    return bench_ns(CLOCK_THREAD_CPUTIME_ID);
-}
-
+/* Sleeps at least us microseconds, as a rule 50 to 100 more: the kernel's timer slack and the way
+ * back on to a processor. A signal ends it early, which harms no measurement here. */
 static inline void bench_sleep_us(unsigned us)
 {
     struct timespec t = {us / 1000000, us % 1000000 * 1000};
@@ -33,7 +36,9 @@ static inline void bench_sleep_us(unsigned us)
     nanosleep(&t, NULL);
 }
 
-/* Ties the calling thread to the first processor; threads it has started already stay free. */
+/* Ties the calling thread, and threads it starts from here on, to the first processor. Threads it
+ * has started already stay free: call it behind the first span, and the batch thread has another
+ * processor to itself where there is one. */
 static inline void bench_pin(void)
 {
     cpu_set_t set;
@@ -43,9 +48,10 @@ static inline void bench_pin(void)
     sched_setaffinity(0, sizeof set, &set);
 }
 
-/* ns of CPU for one call of one(arg), the best of rounds of each calls. Between rounds, off the
- * clock, the thread sleeps pause_us (0: not at all), so that the batch thread can empty the queue;
- * a few calls warm the caches again. */
+/* ns of the thread's CPU time for one call of one(arg): the best of `rounds` rounds of `each` calls
+ * (some more calls before each round warm the caches). Between rounds, off the clock, the thread
+ * sleeps pause_us, for the batch thread to empty the queue; 0: not at all. Keep a round's spans
+ * well below the queue's size, else what is measured is the cost of dropping. */
 static inline double bench_best(void (*one)(void *), void *arg, unsigned rounds, unsigned each,
                                 unsigned pause_us)
 {
@@ -57,10 +63,10 @@ static inline double bench_best(void (*one)(void *), void *arg, unsigned rounds,
 
         for (unsigned i = 0; i < each / 8; i++)
             one(arg);
-        began = bench_cpu_ns();
+        began = bench_ns(CLOCK_THREAD_CPUTIME_ID);
         for (unsigned i = 0; i < each; i++)
             one(arg);
-        took = (double)(bench_cpu_ns() - began) / each;
+        took = (double)(bench_ns(CLOCK_THREAD_CPUTIME_ID) - began) / each;
         least = took < least ? took : least;
         if (pause_us)
             bench_sleep_us(pause_us);
@@ -68,13 +74,16 @@ static inline double bench_best(void (*one)(void *), void *arg, unsigned rounds,
     return least;
 }
 
-/* Calls one(arg) count times, rate calls a second (0: as fast as it goes), in portions of a
- * millisecond; ends before its count when seconds have passed. Returns the calls made. */
+/* Calls one(arg) count times, rate calls a second, in portions of a millisecond with sleep between
+ * them; a portion that comes late is followed by the next at once, so that the rate is kept. Rate
+ * 0: without a pause. A sleep is longer than asked for, so spans come in small bursts, as they do
+ * from a server under load: the queue has to bear them. Ends before its count when `seconds` have
+ * passed. Returns the calls made. */
 static inline uint64_t bench_pace(void (*one)(void *), void *arg, uint64_t count, uint64_t rate,
                                   double seconds)
 {
     uint64_t began = bench_ns(CLOCK_MONOTONIC);
-    uint64_t portion = rate ? rate / 1000 : 1000;
+    uint64_t portion = rate >= 1000 ? rate / 1000 : rate ? 1 : 1000;
     uint64_t done = 0;
 
     while (done < count) {
