@@ -7,6 +7,12 @@
  * and CPU time of the calling thread is what is read, so that the batch thread's work is not in it.
  * All of it is inline, because programs to be traced link nothing of ours: what they do natively
  * and under the shim is the same code, and only the preload makes the difference.
+ *
+ *     bench_pin();
+ *     printf("%.1f\n", bench_best(close_nothing, NULL, 1000, 256, 0));
+ *
+ * scripts/bench runs such a program natively and under the shim, in turn, several times, and takes
+ * the best of each side; so a program is done within a second.
  * Threads: everything concerns the calling thread; nothing is shared.
  */
 #ifndef OTEL_BENCH_BENCH_H
@@ -17,8 +23,8 @@
 #include <stdint.h>
 #include <time.h>
 
-/* The ns a clock shows. A thread's CPU clock is a system call of some 200 ns: read it around
- * rounds, never around single calls. */
+/* The ns a clock shows; the clocks asked for here cannot fail. A thread's CPU clock is a system
+ * call of some 200 ns: read it around rounds, never around single calls. */
 static inline uint64_t bench_ns(clockid_t clock)
 {
     struct timespec t;
@@ -77,8 +83,8 @@ static inline double bench_best(void (*one)(void *), void *arg, unsigned rounds,
 /* Calls one(arg) count times, rate calls a second, in portions of a millisecond with sleep between
  * them; a portion that comes late is followed by the next at once, so that the rate is kept. Rate
  * 0: without a pause. A sleep is longer than asked for, so spans come in small bursts, as they do
- * from a server under load: the queue has to bear them. Ends before its count when `seconds` have
- * passed. Returns the calls made. */
+ * from a server under load: the queue has to bear them.
+ * Ends before its count when `seconds` have passed. Returns the calls made. */
 static inline uint64_t bench_pace(void (*one)(void *), void *arg, uint64_t count, uint64_t rate,
                                   double seconds)
 {
