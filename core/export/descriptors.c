@@ -21,6 +21,8 @@ static _Atomic int paired[PAIRED_MAX];
 
 void otel_descriptors_init(const struct otel_export_host *h)
 {
+    for (int i = 0; i < PAIRED_MAX; i++)
+        atomic_store(&paired[i], 0);
     host = h;
 }
 

@@ -13,7 +13,8 @@
 
 #include "core/export/module.h"
 
-/* Before libcurl is used; host stays valid. Until then both are libc's in effect. */
+/* Before libcurl is used; host stays valid. Until then both are libc's in effect. Called again in a
+ * fork child, whose exporters start anew: what the parent had is forgotten. */
 void otel_descriptors_init(const struct otel_export_host *host);
 
 #endif

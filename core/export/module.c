@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "core/export/descriptors.h"
 #include "core/export/sink.h"
 
 #define SINKS_MAX 4
@@ -29,6 +30,7 @@ static void *module_open(const struct otel_config *config, const struct otel_exp
 {
     struct exporters *self = calloc(1, sizeof *self);
 
+    otel_descriptors_init(host);
     if (!self) {
         host->log(OTEL_LOG_ERROR, "no memory for exporters");
         return NULL;
