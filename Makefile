@@ -104,10 +104,8 @@ demo:
 	$(MAKE) -s all
 	scripts/demo
 
-bench:
-	scripts/install-deps --build
-	$(MAKE) -s all $(BENCHES)
-	scripts/bench $(BUILD)
+bench: all $(BENCHES)
+	scripts/bench
 
 # One program for each tests/fuzz/fuzz_*.c; a crash fails the target. FUZZ_SECONDS=n for each.
 FUZZ_CC := clang -std=gnu11 -O1 -g -D_GNU_SOURCE -I. -I$(BUILD)/gen -MMD -MP \
@@ -145,5 +143,5 @@ uninstall:
 clean:
 	rm -rf build
 
--include $(FUZZED:.o=.d) $(FUZZERS:=.d) $(TOOL:.o=.d) $(CORE:.o=.d) $(EXPORT:.o=.d) $(AUTO:.o=.d) \
-	$(UNIT:.o=.d) $(PROGRAMS:=.d) $(BENCHES:=.d)
+-include $(FUZZED:.o=.d) $(FUZZERS:=.d) $(TOOL:.o=.d) \
+	$(CORE:.o=.d) $(EXPORT:.o=.d) $(AUTO:.o=.d) $(UNIT:.o=.d) $(PROGRAMS:=.d)

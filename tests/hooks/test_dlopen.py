@@ -43,7 +43,8 @@ class Dlopen(TestCase):
         self.assertNotRegex(body, r"\tret")
 
     def test_search_paths_are_the_caller_s(self):
-        """A bare name is looked for in the RUNPATH of the library that asks, $ORIGIN is its folder."""
+        """A bare name is looked for in the RUNPATH of the library that asks, whose folder is
+        $ORIGIN."""
         folder = self.folder()
         deep = os.path.join(folder, "deep")
         os.mkdir(deep)

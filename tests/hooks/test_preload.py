@@ -16,6 +16,115 @@ PYTHON_SQLITE = ("import sqlite3; c = sqlite3.connect(':memory:');"
                  "print(c.execute('SELECT 40 + 2').fetchall())")
 
 
+# Loads its arguments and runs them, three times over; prints what they say. The mapping takes the
+# place of the library that went, so that it would not come back to the same one.
+PLUGIN_HOST = r"""
+#include <dlfcn.h>
+#include <stdio.h>
+#include <sys/mman.h>
+int main(int argc, char **argv)
+{
+    for (int round = 0; round < 3; round++)
+        for (int i = 1; i < argc; i++) {
+            void *plugin = dlopen(argv[i], RTLD_NOW | RTLD_LOCAL);
+            const char *(*run)(void) = plugin ? dlsym(plugin, "run") : NULL;
+            puts(run ? run() : dlerror());
+            if (plugin)
+                dlclose(plugin);
+            mmap(NULL, 1 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        }
+    return 0;
+}
+"""
+
+# Says the path of the library that ran its statement: the one that called back.
+SQLITE_PLUGIN = r"""
+#include <dlfcn.h>
+#include <sqlite3.h>
+#include <stdio.h>
+static char caller[4096];
+static void where(sqlite3_context *context, int n, sqlite3_value **values)
+{
+    Dl_info info;
+    (void)n;
+    (void)values;
+    if (dladdr(__builtin_return_address(0), &info))
+        snprintf(caller, sizeof caller, "%s", info.dli_fname);
+    sqlite3_result_int(context, 7);
+}
+const char *run(void)
+{
+    sqlite3 *db;
+    sqlite3_stmt *s;
+    if (sqlite3_open(":memory:", &db) ||
+        sqlite3_create_function(db, "here", 0, SQLITE_UTF8, NULL, where, NULL, NULL) ||
+        sqlite3_prepare_v2(db, "SELECT here()", -1, &s, 0))
+        return "failed";
+    if (sqlite3_step(s) != SQLITE_ROW || sqlite3_column_int(s, 0) != 7)
+        return "wrong";
+    if (sqlite3_finalize(s) || sqlite3_close(db))
+        return "left open";
+    return caller;
+}
+"""
+
+# A library with one function that is hooked and one that is not.
+FAKE_SQLITE = r"""
+int sqlite3_open(const char *filename, void **db)
+{
+    static char name[] = NAME;
+    (void)filename;
+    *db = name;
+    return 0;
+}
+const char *sqlite3_sourceid(void)
+{
+    return NAME;
+}
+"""
+
+FAKE_SQLITE_PLUGIN = r"""
+#include <sqlite3.h>
+#include <stdio.h>
+const char *run(void)
+{
+    static char both[64];
+    sqlite3 *db;
+    if (sqlite3_open("x", &db))
+        return "failed";
+    snprintf(both, sizeof both, "%s/%s", (char *)db, sqlite3_sourceid());
+    return both;
+}
+"""
+
+CURL_PLUGIN = r"""
+#include <curl/curl.h>
+#include <dlfcn.h>
+#include <stdio.h>
+static char caller[4096];
+static size_t where(char *data, size_t size, size_t n, void *unused)
+{
+    Dl_info info;
+    (void)data;
+    (void)unused;
+    if (dladdr(__builtin_return_address(0), &info))
+        snprintf(caller, sizeof caller, "%s", info.dli_fname);
+    return size * n;
+}
+const char *run(void)
+{
+    CURL *curl = curl_easy_init();
+    char *url = NULL;
+    curl_easy_setopt(curl, CURLOPT_URL, "file:///etc/passwd");
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, where);
+    if (curl_easy_perform(curl) || curl_easy_getinfo(curl, CURLINFO_EFFECTIVE_URL, &url) || !url)
+        return "failed";
+    curl_easy_cleanup(curl);
+    return caller;
+}
+"""
+
+
 def library(name):
     """Path of an installed library, None: not installed."""
     found = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=True)
@@ -41,8 +150,8 @@ class Preload(TestCase):
 
     def compile(self, name, text, *arguments):
         path = os.path.join(self.folder(), name)
-        subprocess.run(["cc", "-Wall", "-D_GNU_SOURCE", "-fPIC", "-o", path, "-x", "c", "-", "-x", "none",
-                        *arguments], input=text.encode(), check=True)
+        subprocess.run(["cc", "-Wall", "-D_GNU_SOURCE", "-fPIC", "-o", path, "-x", "c", "-",
+                        "-x", "none", *arguments], input=text.encode(), check=True)
         return path
 
     # Us more than once, and beside others.
@@ -89,7 +198,7 @@ class Preload(TestCase):
     # The exporter module.
 
     def test_module_is_found_from_anywhere(self):
-        """LD_PRELOAD by a relative path, and a host that has gone elsewhere before its first span."""
+        """LD_PRELOAD by a relative path, and a host that goes elsewhere before its first span."""
         script = f"import os; os.chdir('/'); {PYTHON_SQLITE}"
         self.traced([PYTHON, "-c", script], cwd=os.path.dirname(SHIM),
                     shim_env={"LD_PRELOAD": "./" + os.path.basename(SHIM)})
@@ -130,120 +239,54 @@ class Preload(TestCase):
                                  "print $d->selectrow_array('SELECT 40 + 2'), qq{\\n}"])
         self.assertTrue(list(got.spans), got.log)  # the driver runs statements of its own, too
 
+    def sqlite_copy(self, soname):
+        """Another SQLite (its symbols have no versions), under a name as long as the first's: of
+        two libraries of one name the loader takes the one it has."""
+        with open(library("libsqlite3.so.0"), "rb") as f:
+            data = f.read()
+        self.assertEqual(len(soname), len("libsqlite3.so.0"))
+        path = os.path.join(self.folder(), soname)
+        with open(path, "wb") as f:
+            f.write(data.replace(b"libsqlite3.so.0\0", soname.encode() + b"\0"))
+        return path
+
+    def plugin(self, text, copy):
+        return self.compile("plugin.so", text, "-shared", copy,
+                            "-Wl,-rpath," + os.path.dirname(copy))
+
     def test_two_sqlites(self):
-        """Each of two copies gets its own handles; neither is the global one."""
-        copies = [shutil.copy(os.path.realpath(library("libsqlite3.so.0")),
-                              os.path.join(self.folder(), "libsqlite3.so.0")) for _ in range(2)]
-        plugin = r"""
-#include <sqlite3.h>
-const char *run(char *out)
-{
-    sqlite3 *db;
-    sqlite3_stmt *s;
-    if (sqlite3_open(":memory:", &db) || sqlite3_prepare_v2(db, "SELECT 7", -1, &s, 0))
-        return "failed";
-    if (sqlite3_step(s) != SQLITE_ROW || sqlite3_column_int(s, 0) != 7)
-        return "wrong";
-    sqlite3_finalize(s);
-    sqlite3_close(db);
-    return "right";
-}
-"""
-        plugins = [self.compile(f"p{i}.so", plugin, "-shared", copy,
-                                "-Wl,-rpath," + os.path.dirname(copy), "-Wl,-soname,p.so")
-                   for i, copy in enumerate(copies)]
-        host = self.compile("host", r"""
-#include <dlfcn.h>
-#include <stdio.h>
-int main(int argc, char **argv)
-{
-    for (int round = 0; round < 3; round++)
-        for (int i = 1; i < argc; i++) {
-            void *plugin = dlopen(argv[i], RTLD_NOW | RTLD_LOCAL);
-            const char *(*run)(void) = plugin ? dlsym(plugin, "run") : NULL;
-            puts(run ? run() : dlerror());
-            if (plugin && round < 2)
-                dlclose(plugin);
-        }
-    return 0;
-}
-""")
+        """Each of two plugins runs on the copy it is linked with, also when it comes again."""
+        copies = [self.sqlite_copy(name)
+                  for name in ("libsqliteA.so.0", "libsqliteB.so.0")]
+        plugins = [self.plugin(SQLITE_PLUGIN, copy) for copy in copies]
+        host = self.compile("host", PLUGIN_HOST)
         got = self.traced([host, *plugins], spans=6)
-        self.assertEqual(got.stdout, b"right\n" * 6)
+        self.assertEqual(got.stdout.decode().split(), copies * 3)
 
     def test_unversioned_copy_in_the_global_scope(self):
         """The loader binds a plugin's unversioned reference to the program's copy, not to the one
-        the plugin was linked with; so do we, or the two would be mixed."""
-        other = shutil.copy(os.path.realpath(library("libsqlite3.so.0")),
-                            os.path.join(self.folder(), "libother.so"))
-        plugin = self.compile("p.so", r"""
-#include <sqlite3.h>
-int run(void)
-{
-    sqlite3 *db;
-    sqlite3_stmt *s;
-    if (sqlite3_open(":memory:", &db) || sqlite3_prepare_v2(db, "SELECT 7", -1, &s, 0))
-        return 1;
-    return sqlite3_step(s) != SQLITE_ROW || sqlite3_db_handle(s) != db || sqlite3_finalize(s) ||
-           sqlite3_close(db);
-}
-""", "-shared", other, "-Wl,-rpath," + os.path.dirname(other))
-        host = self.compile("host", r"""
-#include <dlfcn.h>
-#include <sqlite3.h>
-#include <stdio.h>
-int main(int argc, char **argv)
-{
-    void *plugin = dlopen(argv[argc - 1], RTLD_NOW);
-    int (*run)(void) = plugin ? dlsym(plugin, "run") : NULL;
-    printf("%s %d\n", sqlite3_libversion(), run ? run() : 9);
-    return 0;
-}
-""", "-lsqlite3")
-        got = self.traced([host, plugin])
-        self.assertTrue(got.stdout.endswith(b" 0\n"), got.stdout)
+        the plugin was linked with; so do we, or hooked and other functions would be of two."""
+        copies = [self.compile(f"lib{name}.so", FAKE_SQLITE, "-shared", f'-DNAME="{name}"',
+                               f"-Wl,-soname,lib{name}.so") for name in ("global", "own")]
+        plugin = self.plugin(FAKE_SQLITE_PLUGIN, copies[1])
+        host = self.compile("host", PLUGIN_HOST, "-Wl,--no-as-needed", copies[0],
+                            "-Wl,-rpath," + os.path.dirname(copies[0]))
+        got = self.differential([host, plugin])
+        self.assertEqual(got.stdout.split(), [b"global/global"] * 3)
 
     @needs("libcurl-gnutls.so.4")
     @needs("libcurl.so.4")
     def test_two_curls(self):
-        """A program with libcurl.so.4 and a plugin with libcurl-gnutls.so.4."""
-        text = r"""
-#include <dlfcn.h>
-#include <stdio.h>
-#include <string.h>
-int main(void)
-{
-    const char *names[] = {"libcurl.so.4", "libcurl-gnutls.so.4"};
-    const char *plugins[] = {PLUGINS};
-    for (int i = 0; i < 2; i++) {
-        void *plugin = dlopen(plugins[i], RTLD_NOW | RTLD_LOCAL);
-        int (*run)(void) = plugin ? dlsym(plugin, "run") : NULL;
-        printf("%s %d\n", names[i], run ? run() : 99);
-    }
-    return 0;
-}
-"""
-        plugin = r"""
-#include <curl/curl.h>
-int run(void)
-{
-    CURL *curl = curl_easy_init();
-    char *url = NULL;
-    CURLcode code;
-    curl_easy_setopt(curl, CURLOPT_URL, "file:///dev/null");
-    code = curl_easy_perform(curl);
-    if (!code)
-        code = curl_easy_getinfo(curl, CURLINFO_EFFECTIVE_URL, &url);
-    curl_easy_cleanup(curl);
-    return code;
-}
-"""
-        plugins = [self.compile(f"p{i}.so", plugin, "-shared", library(name))
-                   for i, name in enumerate(("libcurl.so.4", "libcurl-gnutls.so.4"))]
-        paths = ", ".join(f'"{p}"' for p in plugins)
-        host = self.compile("host", text.replace("PLUGINS", paths))
-        got = self.traced([host], spans=2)
-        self.assertEqual(got.stdout, b"libcurl.so.4 0\nlibcurl-gnutls.so.4 0\n")
+        """Their symbols have versions, so a plugin keeps its own even beside a global one."""
+        names = ("libcurl.so.4", "libcurl-gnutls.so.4")
+        plugins = [self.plugin(CURL_PLUGIN, library(name)) for name in names]
+        for globally in ((), ("-Wl,--no-as-needed", library(names[0])),
+                         ("-Wl,--no-as-needed", library(names[1]))):
+            with self.subTest(globally=globally):
+                host = self.compile("host", PLUGIN_HOST, *globally)
+                got = self.traced([host, *plugins], spans=6)
+                self.assertEqual([os.path.basename(p) for p in got.stdout.decode().split()],
+                                 list(names) * 3)
 
     # Early and late.
 
