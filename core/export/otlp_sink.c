@@ -131,6 +131,8 @@ static enum verdict judge_error(struct otlp_sink *self)
 
     if (reply->error == CURLE_COULDNT_CONNECT && reply->os_error)
         set_cause(self, "cannot connect: %s", strerror(reply->os_error));
+    else if (reply->error == CURLE_UNSUPPORTED_PROTOCOL) /* as libcurl calls HTTP/0.9 */
+        set_cause(self, "what answers speaks no HTTP");
     else
         set_cause(self, "%s", curl_easy_strerror((CURLcode)reply->error));
     return worth_another_try(reply->error) ? AGAIN : REFUSED;

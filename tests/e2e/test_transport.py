@@ -368,7 +368,7 @@ class Bad(Transport):
                 col = self.collector()
                 col.fault = c.rubbish()
                 out = drive(col, protocol)
-                self.assertEqual((out.batches, len(out.log)), ([(0, 0, 2)], 1))
+                self.lost(out, "HTTP")
 
     def test_unreadable_body_of_a_good_answer(self):
         """The status says the spans were taken; that is what counts."""
