@@ -104,8 +104,10 @@ demo:
 	$(MAKE) -s all
 	scripts/demo
 
-bench: all $(BENCHES)
-	scripts/bench
+bench:
+	scripts/install-deps --build
+	$(MAKE) -s all $(BENCHES)
+	scripts/bench $(BUILD)
 
 # One program for each tests/fuzz/fuzz_*.c; a crash fails the target. FUZZ_SECONDS=n for each.
 FUZZ_CC := clang -std=gnu11 -O1 -g -D_GNU_SOURCE -I. -I$(BUILD)/gen -MMD -MP \
@@ -143,5 +145,5 @@ uninstall:
 clean:
 	rm -rf build
 
--include $(FUZZED:.o=.d) $(FUZZERS:=.d) $(TOOL:.o=.d) \
-	$(CORE:.o=.d) $(EXPORT:.o=.d) $(AUTO:.o=.d) $(UNIT:.o=.d) $(PROGRAMS:=.d)
+-include $(FUZZED:.o=.d) $(FUZZERS:=.d) $(TOOL:.o=.d) $(CORE:.o=.d) $(EXPORT:.o=.d) $(AUTO:.o=.d) \
+	$(UNIT:.o=.d) $(PROGRAMS:=.d) $(BENCHES:=.d)

@@ -50,10 +50,9 @@ static void unlink_multi(struct otel_curl_exchange *x)
 
 /* Is the transfer really under way? A perform that a longjmp or an exception left never ended for
  * us: then this call comes from a frame no deeper than that one was. */
-static bool running(const struct otel_curl_exchange *x)
+static bool running(const struct otel_curl_exchange *x, const char *frame)
 {
-    return x->multi || x->thread != &otel_tls ||
-           (const char *)__builtin_frame_address(0) < (const char *)x->frame;
+    return x->multi || x->thread != &otel_tls || frame < x->frame;
 }
 
 static struct otel_curl_exchange *new_exchange(struct otel_curl_handle *h, CURL *handle,
@@ -76,7 +75,6 @@ static struct otel_curl_exchange *new_exchange(struct otel_curl_handle *h, CURL 
     x->handle = handle;
     x->multi = multi;
     x->thread = &otel_tls;
-    x->frame = __builtin_frame_address(0);
     return x;
 }
 
@@ -115,15 +113,17 @@ static void give_back(struct otel_curl_handle *h, struct otel_curl_exchange *x)
 
 bool otel_curl_exchange_begin(struct otel_curl_handle *h, CURL *handle, CURLM *multi)
 {
+    const char *frame = __builtin_frame_address(0);
     const struct otel_span_context *current;
     struct otel_curl_exchange *x = h->exchange;
 
-    if ((x && running(x)) || h->set.connect_only)
+    if ((x && running(x, frame)) || h->set.connect_only)
         return false;
     otel_curl_exchange_finish(h, OTEL_CURL_UNKNOWN);
     x = new_exchange(h, handle, multi);
     if (!x)
         return false;
+    x->frame = frame;
     current = otel_context_current();
     x->has_parent = current != NULL;
     if (current)

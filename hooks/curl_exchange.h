@@ -77,7 +77,7 @@ struct otel_curl_exchange {
     bool attached;      /* span.ctx is current on the performing thread */
     uint32_t token;     /* of that attach */
     const void *thread; /* which thread that is */
-    const void *frame;  /* curl_easy_perform's stack frame */
+    const char *frame;  /* where on its stack the transfer began */
 
     bool head_open; /* a request head was sent in part */
     bool tunnel;    /* a CONNECT is under way: its answer is not ours */

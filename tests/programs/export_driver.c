@@ -76,6 +76,8 @@ static void host_sleep(uint64_t ns)
         printf("sleep %llu\n", (unsigned long long)(ns / 1000000u));
     if (ns < 10000000u || options.real_sleep)
         nanosleep(&t, NULL);
+    else
+        options.end_ns -= ns; /* as if it had passed */
 }
 
 static int host_write_std(int fd, const void *buf, size_t len)

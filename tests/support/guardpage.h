@@ -42,7 +42,8 @@ static inline void guardpage_open(struct guardpage *page, size_t max_len)
         abort();
 }
 
-/* len writable bytes right before the guard, with what they last held. len: at most max_len. */
+/* len writable bytes right before the guard, with what they last held: also for outputs, whose
+ * writer must not go past its room. len: at most max_len. */
 static inline void *guardpage_room(const struct guardpage *page, size_t len)
 {
     if (len > (size_t)(page->guard - page->base))

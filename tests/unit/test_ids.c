@@ -214,7 +214,7 @@ Test(ids, unique_after_raw_clone)
 /* The word of a process that another thread is resetting: 0, and the claim behind it taken. */
 static _Atomic uint32_t resetting[2] = {0, 1};
 
-Test(ids, unique_while_another_thread_resets)
+Test(ids, unique_while_another_thread_resets, .timeout = 30)
 {
     uint64_t ids[1000];
 
