@@ -61,10 +61,10 @@ $(BUILD)/otel-auto: $(TOOL) $(BUILD)/libotel_core.a
 	$(if $(V),,@echo "  LD    $@")
 	$(Q)$(CC) -o $@ $^ $(LDFLAGS)
 
-# The unit tests are one Criterion program over core and the exporter module's objects, but for those
-# that stand in for libc.
-$(BUILD)/unit: $(UNIT) $(filter-out %/module.o %/malloc.o %/descriptors.o %/environment.o,$(EXPORT)) \
-		$(BUILD)/libotel_core.a
+# The unit tests are one Criterion program over core and the exporter module's objects, but for
+# those that stand in for libc.
+LIBC_LIKE := %/module.o %/malloc.o %/descriptors.o %/environment.o
+$(BUILD)/unit: $(UNIT) $(filter-out $(LIBC_LIKE),$(EXPORT)) $(BUILD)/libotel_core.a
 	$(if $(V),,@echo "  LD    $@")
 	$(Q)$(CC) -o $@ $^ $(LDFLAGS) -lcriterion $(LIBS_EXPORT) -lpthread
 

@@ -64,8 +64,8 @@ class Decoding(unittest.TestCase):
         batch = decode_json(doc(span))
         self.assertEqual(batch.errors, [])
         self.assertEqual(batch.spans.one("GET").trace_id, "0a" * 16)
-        for change in ({"startTimeUnixNano": 10}, {"kind": "SPAN_KIND_CLIENT"}, {"trace_state": "x"},
-                       {"spanId": "zz" * 8}, {"surplus": 1}):
+        for change in ({"startTimeUnixNano": 10}, {"kind": "SPAN_KIND_CLIENT"},
+                       {"trace_state": "x"}, {"spanId": "zz" * 8}, {"surplus": 1}):
             with self.subTest(change):
                 self.assertTrue(decode_json(doc({**span, **change})).errors)
 
