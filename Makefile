@@ -17,13 +17,19 @@ override CFLAGS += -std=gnu11 -Wall -Wextra -Werror -Wshadow -Wvla -Wmissing-pro
 	-fvisibility=hidden -ftls-model=initial-exec -fno-strict-aliasing -D_GNU_SOURCE -I. \
 	-I$(BUILD)/gen -MMD -MP $(SANITIZE)
 override LDFLAGS += $(SANITIZE)
+ifneq ($(TSAN),)
+override CFLAGS += -Itests/support/plain
+endif
 
 CORE := $(patsubst %.c,$(BUILD)/%.o,$(wildcard core/*.c))
 EXPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard core/export/*.c)) $(BUILD)/gen/otlp.pb-c.o
 AUTO := $(patsubst %.c,$(BUILD)/%.o,$(wildcard preload/*.c hooks/*.c))
 TOOL := $(patsubst %.c,$(BUILD)/%.o,$(wildcard scripts/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-UNIT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c))
+# Criterion does not start under the thread sanitizer; the same tests run under a runner of our own.
+UNIT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c) \
+	$(if $(TSAN),tests/support/plain/runner.c))
+LIBS_UNIT := $(if $(TSAN),,-lcriterion)
 PROGRAMS := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/programs/*.c))
 BENCHES := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 LIBS_EXPORT := -l:libprotobuf-c.a -lcurl -l:libz.a
@@ -66,7 +72,7 @@ $(BUILD)/otel-auto: $(TOOL) $(BUILD)/libotel_core.a
 LIBC_LIKE := %/module.o %/malloc.o %/descriptors.o %/environment.o
 $(BUILD)/unit: $(UNIT) $(filter-out $(LIBC_LIKE),$(EXPORT)) $(BUILD)/libotel_core.a
 	$(if $(V),,@echo "  LD    $@")
-	$(Q)$(CC) -o $@ $^ $(LDFLAGS) -lcriterion $(LIBS_EXPORT) -lpthread
+	$(Q)$(CC) -o $@ $^ $(LDFLAGS) $(LIBS_UNIT) $(LIBS_EXPORT) -lpthread
 
 $(BUILD)/scripts/otel-auto.o: CFLAGS += -DOTEL_LIBDIR='"$(LIBDIR)"'
 
