@@ -68,6 +68,19 @@ const char *run(void)
 }
 """
 
+SANITIZED_HOST = r"""
+#include <sqlite3.h>
+#include <stdio.h>
+int main(void)
+{
+    sqlite3 *db;
+    if (sqlite3_open(":memory:", &db))
+        return 1;
+    printf("%d\n", sqlite3_exec(db, "SELECT 1", NULL, NULL, NULL));
+    return sqlite3_close(db);
+}
+"""
+
 # A library with one function that is hooked and one that is not.
 FAKE_SQLITE = r"""
 int sqlite3_open(const char *filename, void **db)
@@ -179,6 +192,18 @@ class Preload(TestCase):
     @needs("libtcmalloc_minimal.so.4")
     def test_tcmalloc(self):
         self.beside(library("libtcmalloc_minimal.so.4"), [PYTHON, "-c", PYTHON_SQLITE])
+
+    def test_address_sanitizer(self):
+        """It wants to be first, and refuses RTLD_DEEPBIND: the module is loaded without it."""
+        runtime = subprocess.run(["cc", "-print-file-name=libasan.so"], capture_output=True,
+                                 text=True, check=True).stdout.strip()
+        if not os.path.isabs(runtime):
+            self.skipTest("not installed: libasan")
+        host = self.compile("host", SANITIZED_HOST, "-fsanitize=address", "-lsqlite3")
+        native = self.run_program([host], shim=False)
+        got = self.run_program([host], env={"LD_PRELOAD": f"{os.path.realpath(runtime)}:{SHIM}"})
+        self.assertEqual(got.same, native.same, got.log)
+        self.assertEqual((got.stdout, len(list(got.spans))), (b"0\n", 1), got.log)
 
     @require("faketime")
     def test_faketime(self):
