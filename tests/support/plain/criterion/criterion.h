@@ -53,9 +53,9 @@ void plain_skip(const char *format, ...) __attribute__((format(printf, 1, 2), no
     static void plain_run_##SUITE##_##NAME(void)
 
 /* One check; the text behind it, when given, is a printf format with its arguments. */
-#define PLAIN_CHECK(FATAL, CONDITION, TEXT, ...)                         \
-    do {                                                                 \
-        if (!(CONDITION))                                                \
+#define PLAIN_CHECK(FATAL, CONDITION, TEXT, ...)                          \
+    do {                                                                  \
+        if (!(CONDITION))                                                 \
             plain_fail(FATAL, __FILE__, __LINE__, TEXT, " " __VA_ARGS__); \
     } while (0)
 
