@@ -370,7 +370,7 @@ class Bad(Transport):
                 col = self.collector()
                 col.fault = c.rubbish()
                 out = drive(col, protocol)
-                self.lost(out, "HTTP")
+                self.lost(out, "" if protocol == "grpc" else "speaks no HTTP")
 
     def test_unreadable_body_of_a_good_answer(self):
         """The status says the spans were taken; that is what counts."""
