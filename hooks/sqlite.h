@@ -7,6 +7,7 @@
  *     sqlite_step.c     they run and die: step, reset, finalize
  *     sqlite_exec.c     exec, get_table: many statements in one call
  *     sqlite_run.c      one execution of a statement and its span
+ *     sqlite_describe.c what runs, as name and attributes
  *     sqlite_state.c    the copies of the library and the state of its handles
  *     sqlite_text.c     text of other encodings, lengths and names
  *     sqlite_error.c    names of result codes
@@ -180,6 +181,28 @@ void otel_sqlite_past(struct otel_library *library, sqlite3 *db, struct otel_tex
 
 /* A clock reading for otel_sqlite_past, 0 when quiet. */
 uint64_t otel_sqlite_start_time(void);
+
+/* ---- sqlite_describe.c ---- */
+
+/* What is to be described: text run on db. */
+struct otel_sqlite_subject {
+    const struct otel_library *library;
+    sqlite3 *db;
+    bool db_alive; /* db may be asked its file name, when it was never seen opened */
+    struct otel_text text;
+};
+
+struct otel_sqlite_description {
+    uint64_t desk;          /* block it was written in, 0: none */
+    _Atomic uint32_t *busy; /* of the remembered description in use, NULL: none */
+};
+
+/* Name and attributes of what runs. Texts that come again are remembered, with their literals, in
+ * our own memory: then this is a comparison. The result is valid until held is released, which must
+ * be soon: others get no such memory meanwhile. NULL: no room, and nothing is held. Never waits. */
+const struct otel_db_statement *otel_sqlite_describe(const struct otel_sqlite_subject *subject,
+                                                     struct otel_sqlite_description *held);
+void otel_sqlite_description_release(const struct otel_sqlite_description *held);
 
 /* ---- sqlite_text.c ---- */
 

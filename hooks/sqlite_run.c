@@ -9,61 +9,7 @@
 #include "core/context.h"
 #include "core/counters.h"
 #include "core/generation.h"
-#include "core/pool.h"
 #include "core/sampler.h"
-
-/* A statement's longest text that is looked at: what lies behind would not fit into a span. */
-#define TEXT_MAX 16384
-
-/* Room to describe a statement in: too much for the stack of a host's thread. */
-struct desk {
-    char text[1536];
-    union {
-        struct otel_db_statement st;
-        uint8_t room[OTEL_SQLITE_STATEMENT_SIZE];
-    };
-};
-
-/* Any thread; lock-free. A block is held only while one statement is described. */
-static struct otel_pool desks = OTEL_POOL(sizeof(struct desk), 256);
-
-/* What is to be described. */
-struct subject {
-    const struct otel_library *library;
-    sqlite3 *db;
-    bool db_alive; /* db may be asked */
-    struct otel_text text;
-};
-
-static struct otel_text namespace_of(const struct subject *subject)
-{
-    const struct otel_sqlite_connection *connection = otel_sqlite_connection_of(subject->db);
-    __typeof__(&sqlite3_db_filename) filename =
-        OTEL_WANTED_IN(subject->library, sqlite3_db_filename);
-    const char *name;
-
-    if (connection)
-        return (struct otel_text){connection->namespace_, connection->namespace_len};
-    name = filename && subject->db_alive ? filename(subject->db, "main") : NULL;
-    return (struct otel_text){name, name ? strlen(name) : 0};
-}
-
-static void build(struct otel_db_statement *st, size_t cap, struct desk *desk,
-                  const struct subject *subject)
-{
-    struct otel_text text = otel_sqlite_trim(subject->text);
-
-    if (text.len > TEXT_MAX)
-        text.len = TEXT_MAX;
-    otel_db_statement_build(st, cap, OTEL_TEXT("sqlite"), namespace_of(subject), text,
-                            desk ? desk->text : NULL, desk ? sizeof desk->text : 0);
-}
-
-static void apply(const struct otel_span *span, const struct otel_db_statement *st)
-{
-    otel_span_set_name(span, (struct otel_text){st->name, st->name_len});
-    otel_span_append_wire(span, st->wire, st->wire_len, st->attributes);
-}
 
 /* Started before its name is known: text is worth reading only for a span that is recorded. */
 static bool start_nameless(struct otel_span *span, uint64_t start_mono_ns)
@@ -77,33 +23,35 @@ static bool start_nameless(struct otel_span *span, uint64_t start_mono_ns)
     return otel_span_start(span, &start);
 }
 
-/* Describes on a desk what runs, and gives the span its name and attributes. With no desk free it
- * has the system's name. */
-static void describe_span(const struct otel_span *span, const struct subject *subject)
+/* Gives the span its name and attributes. Where there is no room to describe what runs, it has the
+ * system's name. cache: where to keep the description, NULL: nowhere. */
+static void describe(const struct otel_span *span, const struct otel_sqlite_subject *subject,
+                     struct otel_sqlite_statement *cache)
 {
-    uint64_t handle = otel_pool_alloc(&desks);
-    struct desk *desk = otel_pool_get(&desks, handle);
+    struct otel_sqlite_description held;
+    const struct otel_db_statement *st = otel_sqlite_describe(subject, &held);
 
-    if (!desk) {
+    if (!st) {
         otel_span_set_name(span, OTEL_TEXT("sqlite"));
         otel_span_set_text(span, OTEL_TEXT("db.system.name"), "sqlite", 6);
         return;
     }
-    build(&desk->st, sizeof desk->room - offsetof(struct otel_db_statement, wire), desk, subject);
-    apply(span, &desk->st);
-    otel_pool_free(&desks, handle);
+    otel_span_set_name(span, (struct otel_text){st->name, st->name_len});
+    otel_span_append_wire(span, st->wire, st->wire_len, st->attributes);
+    if (cache) {
+        memcpy(&cache->st, st, offsetof(struct otel_db_statement, wire) + st->wire_len);
+        cache->described = true;
+    }
+    otel_sqlite_description_release(&held);
 }
 
-static void describe_statement(struct otel_sqlite_statement *s)
+/* The text of a statement, as the library keeps it (in UTF-8, whatever it was prepared from). */
+static struct otel_text text_of(const struct otel_sqlite_run *run)
 {
-    __typeof__(&sqlite3_sql) sql_of = OTEL_WANTED_IN(s->run.library, sqlite3_sql);
-    const char *sql = sql_of ? sql_of(s->run.stmt) : NULL;
-    const struct subject subject = {s->run.library, s->run.db, true, {sql, sql ? strlen(sql) : 0}};
-    uint64_t handle = otel_pool_alloc(&desks);
+    __typeof__(&sqlite3_sql) sql_of = OTEL_WANTED_IN(run->library, sqlite3_sql);
+    const char *sql = sql_of ? sql_of(run->stmt) : NULL;
 
-    build(&s->st, OTEL_SQLITE_WIRE_CAP, otel_pool_get(&desks, handle), &subject);
-    otel_pool_free(&desks, handle);
-    s->described = true;
+    return (struct otel_text){sql, sql ? strlen(sql) : 0};
 }
 
 /* What the span will be asked for at its end. */
@@ -142,12 +90,9 @@ void otel_sqlite_run_start(struct otel_sqlite_run *run, struct otel_sqlite_state
     }
     if (!start_nameless(&run->span, 0))
         return;
-    if (cache) {
-        describe_statement(cache);
-        apply(&run->span, &cache->st);
-    } else {
-        describe_span(&run->span, &(struct subject){run->library, run->db, true, text});
-    }
+    if (cache)
+        text = text_of(run);
+    describe(&run->span, &(struct otel_sqlite_subject){run->library, run->db, true, text}, cache);
     note_counts(run);
 }
 
@@ -247,7 +192,7 @@ void otel_sqlite_past(struct otel_library *library, sqlite3 *db, struct otel_tex
     bool alive = rc != SQLITE_MISUSE;
 
     if (start_nameless(&span, start_mono_ns)) {
-        describe_span(&span, &(struct subject){library, db, alive, text});
+        describe(&span, &(struct otel_sqlite_subject){library, db, alive, text}, NULL);
         if (rc == SQLITE_OK)
             otel_db_span_end(&span, -1, -1);
         else
