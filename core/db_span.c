@@ -116,12 +116,22 @@ bool otel_db_span_start(struct otel_span *span, const struct otel_db_statement *
     return true;
 }
 
+/* A key that was not set before: nothing to look for in what the record holds. */
+static void append_int(const struct otel_span *span, struct otel_text key, int64_t v)
+{
+    uint8_t wire[64];
+    struct otel_attr attr = otel_attr_int(key, v);
+    size_t n = otel_wire_attr(wire, sizeof wire, OTEL_TAG_ATTRIBUTE, &attr, SIZE_MAX);
+
+    otel_span_append_wire(span, wire, n, 1);
+}
+
 static void set_rows(const struct otel_span *span, int64_t returned, int64_t affected)
 {
     if (returned >= 0)
-        otel_span_set_int(span, OTEL_TEXT("db.response.returned_rows"), returned);
+        append_int(span, OTEL_TEXT("db.response.returned_rows"), returned);
     if (affected >= 0 && otel_config.database_dup)
-        otel_span_set_int(span, OTEL_TEXT("db.rows_affected"), affected);
+        append_int(span, OTEL_TEXT("db.rows_affected"), affected);
 }
 
 void otel_db_span_end(struct otel_span *span, int64_t returned_rows, int64_t affected_rows)
