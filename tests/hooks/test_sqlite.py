@@ -176,6 +176,25 @@ class Statements(TestCase):
         self.assertEqual(got.spans.one("SELECT sqlite_master").attrs["error.type"],
                          "SQLITE_MISUSE")
 
+    def test_texts_that_come_again(self):
+        """What is remembered of a text is that of its database, and says nothing of another."""
+        got = self.calls("again")
+        query = "SELECT count(x), ? FROM (SELECT ? AS x)"
+        self.assertEqual([(s.attrs["db.query.text"], s.attrs["db.namespace"])
+                          for s in started(got.spans)],
+                         [(text, "names.db" if i % 2 == 0 else ":memory:")
+                          for i in range(8) for text in ("SELECT ?", query)])
+
+    def test_texts_that_do_not_fit(self):
+        got = self.calls("lengthy")
+        texts = [s.attrs["db.query.text"] for s in started(got.spans)]
+        self.assertEqual(len(set(texts[:3])), 1)
+        self.assertRegex(texts[0], r"^SELECT \? AS c0(, \? AS column_\d+)+")
+        self.assertGreater(len(texts[0]), 800)
+        self.assertEqual([t.split()[:2] for t in texts[3:]], [["SELECT", "?"]] * 2)
+        self.assertEqual(texts[3], "SELECT ? AS kept")
+        self.assertNotIn("sss", str(got.spans))
+
     def test_closing_under_statements(self):
         got = self.calls("closing")
         self.assertEqual(told(got.spans), [("SELECT ? UNION SELECT ?", 2, None),

@@ -401,6 +401,39 @@ static void changes(void)
     one("INSERT INTO t VALUES (10, 'ten') RETURNING a");
 }
 
+/* The same texts over and over, on two databases in turn. */
+static void again(void)
+{
+    sqlite3 *other = open_file("names.db");
+    char sql[64];
+
+    for (int i = 0; i < 8; i++) {
+        run(i % 2 ? db : other, "SELECT 'same'");
+        snprintf(sql, sizeof sql, "SELECT count(x), %d FROM (SELECT 1 AS x)", i);
+        run(i % 2 ? db : other, sql);
+    }
+    sqlite3_close(other);
+}
+
+/* Texts that do not fit: many columns, one long literal, a literal longer than what is looked at.
+ */
+static void lengthy(void)
+{
+    static char sql[40000];
+    char *p = sql + sprintf(sql, "SELECT 1 AS c0");
+
+    for (int i = 1; i < 300; i++)
+        p += sprintf(p, ", 1 AS column_%d", i);
+    for (int i = 0; i < 3; i++)
+        run(db, sql);
+    for (int size = 2000; size < 38000; size += 20000) {
+        p = sql + sprintf(sql, "SELECT '");
+        memset(p, 's', (size_t)size);
+        strcpy(p + size, "' AS kept");
+        run(db, sql);
+    }
+}
+
 static jmp_buf back;
 
 static int leap(void *arg, int columns, char **values, char **names)
@@ -498,28 +531,14 @@ static const struct {
     const char *name;
     void (*run)(void);
 } scenarios[] = {
-    {"prepared", prepared},
-    {"restart", restart},
-    {"many_in_one", many_in_one},
-    {"callbacks", callbacks},
-    {"functions", functions},
-    {"errors", errors},
-    {"kept_statement", kept_statement},
-    {"legacy", legacy},
-    {"busy", busy},
-    {"interrupted", interrupted},
-    {"threads", threads},
-    {"wide", wide},
-    {"bytes", bytes},
-    {"names", names},
-    {"closing", closing},
-    {"table", table},
-    {"nested", nested},
-    {"changes", changes},
-    {"leaps", leaps},
-    {"growth", growth},
-    {"crowd", crowd},
-    {"forked", forked},
+    {"prepared", prepared},   {"restart", restart},     {"many_in_one", many_in_one},
+    {"callbacks", callbacks}, {"functions", functions}, {"errors", errors},
+    {"again", again},         {"lengthy", lengthy},     {"kept_statement", kept_statement},
+    {"legacy", legacy},       {"busy", busy},           {"interrupted", interrupted},
+    {"threads", threads},     {"wide", wide},           {"bytes", bytes},
+    {"names", names},         {"closing", closing},     {"table", table},
+    {"nested", nested},       {"changes", changes},     {"leaps", leaps},
+    {"growth", growth},       {"crowd", crowd},         {"forked", forked},
 };
 
 int main(int argc, char **argv)
