@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The small web service the demo talks to: orders as JSON, an old address that redirects.
+"""The demo's small web service: orders as JSON lines, an old address that redirects.
 
 Prints its port, then serves on 127.0.0.1 until its standard input is closed.
 """
@@ -15,6 +15,8 @@ ORDERS = [{"id": n, "article": a, "price": p}
 class Shop(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    disable_nagle_algorithm = True
+
     def answer(self, code, body=b"", **headers):
         self.send_response(code)
         for name, value in headers.items():
@@ -27,7 +29,7 @@ class Shop(http.server.BaseHTTPRequestHandler):
         if self.path == "/orders":
             self.answer(302, Location="/v2/orders")
         elif self.path.startswith("/v2/orders"):
-            self.answer(200, json.dumps(ORDERS).encode())
+            self.answer(200, b"".join(json.dumps(o).encode() + b"\n" for o in ORDERS))
         else:
             self.answer(404, b"no such page\n")
 
