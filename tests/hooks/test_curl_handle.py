@@ -4,7 +4,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from curlcase import OURS, PARENT, TRACE, CurlCase  # noqa: E402
+from curlcase import OURS, PARENT, TRACE, CurlCase, Smtp, names  # noqa: E402
 from harness import main, program  # noqa: E402
 
 
@@ -66,6 +66,26 @@ class Handles(CurlCase):
 
     def test_url_handle(self):
         r, sent = self.case("url_api")
+        self.assert_carried(r.spans, sent)
+
+    def test_nothing_of_ours_stays(self):
+        with Smtp() as smtp:
+            r, _ = self.case("mail_after_http", f"smtp://127.0.0.1:{smtp.port}/me")
+        self.assertEqual(len(smtp.mails), 4)
+        self.assertNotIn(b"traceparent", b"".join(smtp.mails))
+        self.assertEqual(sorted(s.name for s in r.spans), ["GET", "smtp", "smtp"])
+
+    def test_refused_transfer(self):
+        r, _ = self.case("no_url")
+        span = r.spans.one(error__type="URL_MALFORMAT")
+        self.assertEqual(names(span), [])
+
+    def test_quiet_lookup(self):
+        r, _ = self.case("quiet_lookup", self.https.url + "/dns-query")
+        self.assertEqual(r.stderr, b"")
+
+    def test_many_handles(self):
+        r, sent = self.case("many")
         self.assert_carried(r.spans, sent)
 
     def test_head_in_pieces(self):

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """hooks/curl_span.c and curl_error.c: what is said of failures and of other schemes."""
 import os
-import socket
 import sys
-import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from curlcase import PYTHON, CurlCase, names  # noqa: E402
+from curlcase import Smtp, PYTHON, CurlCase, names  # noqa: E402
 from collector import refused, unanswered  # noqa: E402
 from harness import main  # noqa: E402
 
@@ -104,40 +102,6 @@ class OtherSchemes(CurlCase):
         for mail in smtp.mails:
             self.assertIn(b"Subject: s", mail)
             self.assertNotIn(b"traceparent", mail)
-
-
-class Smtp:
-    """Takes mails."""
-
-    def __enter__(self):
-        self.mails = []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.serve, daemon=True).start()
-        return self
-
-    def __exit__(self, *exc):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-
-    def serve(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            stream = sock.makefile("rwb", buffering=0)
-            stream.write(b"220 hi\r\n")
-            while line := stream.readline():
-                word = line[:4].upper()
-                if word == b"DATA":
-                    stream.write(b"354 go\r\n")
-                    mail = b""
-                    while (line := stream.readline()) != b".\r\n":
-                        mail += line
-                    self.mails.append(mail)
-                stream.write(b"221 bye\r\n" if word == b"QUIT" else b"250 ok\r\n")
-            sock.close()
 
 
 if __name__ == "__main__":

@@ -13,15 +13,14 @@
 #include <unistd.h>
 
 static const char *base;
+static const char *extra; /* another URL, argv[3] */
 
-static const char *at(const char *path)
+static void set_path(CURL *h, const char *path)
 {
-    static char url[4][512];
-    static int next;
-    char *u = url[next++ % 4];
+    char url[512];
 
-    snprintf(u, sizeof url[0], "%s%s", base, path);
-    return u;
+    snprintf(url, sizeof url, "%s%s", base, path);
+    curl_easy_setopt(h, CURLOPT_URL, url);
 }
 
 static size_t drop(char *p, size_t a, size_t b, void *user)
@@ -35,7 +34,7 @@ static CURL *handle_for(const char *path)
 {
     CURL *h = curl_easy_init();
 
-    curl_easy_setopt(h, CURLOPT_URL, at(path));
+    set_path(h, path);
     curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, drop);
     curl_easy_setopt(h, CURLOPT_NOPROXY, "*");
     return h;
@@ -166,6 +165,7 @@ struct in_callback {
     CURL *h;
     int called;
     struct curl_slist *list;
+    CURL *copy;
 };
 
 /* From a callback of the transfer: another handle's transfer, a copy, a reset of the copy, and this
@@ -180,11 +180,11 @@ static size_t busy(char *p, size_t a, size_t b, void *user)
         return a * b;
     copy = curl_easy_duphandle(in->h);
     curl_easy_setopt(copy, CURLOPT_WRITEFUNCTION, drop);
-    curl_easy_setopt(copy, CURLOPT_URL, at("/status/201"));
+    set_path(copy, "/status/201");
     perform(copy);
     curl_easy_reset(copy);
     curl_easy_setopt(copy, CURLOPT_WRITEFUNCTION, drop);
-    curl_easy_setopt(copy, CURLOPT_URL, at("/status/202"));
+    set_path(copy, "/status/202");
     perform(copy);
     curl_easy_cleanup(copy);
     printf("recursive %d\n", (int)curl_easy_perform(in->h));
@@ -196,7 +196,7 @@ static size_t busy(char *p, size_t a, size_t b, void *user)
 static void callbacks(void)
 {
     CURL *h = handle_for("/to//digest");
-    struct in_callback in = {h, 0, NULL};
+    struct in_callback in = {.h = h};
     struct curl_slist *list = some_headers();
 
     curl_easy_setopt(h, CURLOPT_HTTPHEADER, list);
@@ -239,7 +239,7 @@ static void verbose(void)
     perform(h);
     curl_easy_setopt(h, CURLOPT_VERBOSE, 1L);
     curl_easy_reset(h);
-    curl_easy_setopt(h, CURLOPT_URL, at("/hello"));
+    set_path(h, "/hello");
     curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, drop);
     perform(h);
     curl_easy_cleanup(h);
@@ -328,7 +328,7 @@ static void url_api(void)
     CURLU *u = curl_url();
     CURL *h = curl_easy_init();
 
-    curl_url_set(u, CURLUPART_URL, at("/hello"), 0);
+    curl_url_set(u, CURLUPART_URL, base, 0);
     curl_easy_setopt(h, CURLOPT_CURLU, u);
     curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, drop);
     perform(h);
@@ -369,6 +369,96 @@ static void big_head(void)
     printf("in pieces: %s\n", pieces > 3 ? "yes" : "no");
     curl_easy_cleanup(h);
     curl_slist_free_all(list);
+}
+
+static void mail(CURL *h)
+{
+    struct curl_slist *to = curl_slist_append(NULL, "c@d");
+    curl_mime *mime = curl_mime_init(h);
+
+    curl_mime_data(curl_mime_addpart(mime), "text", CURL_ZERO_TERMINATED);
+    curl_easy_setopt(h, CURLOPT_URL, extra);
+    curl_easy_setopt(h, CURLOPT_MAIL_FROM, "a@b");
+    curl_easy_setopt(h, CURLOPT_MAIL_RCPT, to);
+    curl_easy_setopt(h, CURLOPT_MIMEPOST, mime);
+    printf("mail %d\n", (int)curl_easy_perform(h));
+    curl_easy_setopt(h, CURLOPT_MIMEPOST, NULL);
+    curl_easy_setopt(h, CURLOPT_MAIL_RCPT, NULL);
+    curl_mime_free(mime);
+    curl_slist_free_all(to);
+}
+
+static size_t copy_once(char *p, size_t a, size_t b, void *user)
+{
+    struct in_callback *in = user;
+
+    (void)p;
+    if (!in->copy)
+        in->copy = curl_easy_duphandle(in->h);
+    return a * b;
+}
+
+/* In a mail the header list would show: nothing of ours may be left on a handle, or on a copy made
+ * in the middle of a transfer. */
+static void mail_after_http(void)
+{
+    CURL *h = handle_for("/hello");
+    struct in_callback in = {.h = h};
+
+    curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, copy_once);
+    curl_easy_setopt(h, CURLOPT_WRITEDATA, &in);
+    perform(h);
+    mail(h);
+    mail(in.copy);
+    curl_easy_cleanup(h);
+    curl_easy_cleanup(in.copy);
+}
+
+/* A transfer libcurl refuses has the timers of the one before. */
+static void no_url(void)
+{
+    CURL *h = handle_for("/hello");
+
+    perform(h);
+    curl_easy_setopt(h, CURLOPT_URL, NULL);
+    printf("%d\n", (int)curl_easy_perform(h));
+    curl_easy_cleanup(h);
+}
+
+/* A handle that was verbose is gone: the look-up's own handle has nothing to be verbose for. */
+static void quiet_lookup(void)
+{
+    CURL *h = curl_easy_init();
+
+    curl_easy_setopt(h, CURLOPT_VERBOSE, 1L);
+    curl_easy_cleanup(h);
+    h = curl_easy_init();
+    curl_easy_setopt(h, CURLOPT_VERBOSE, 1L);
+    curl_easy_reset(h);
+    curl_easy_setopt(h, CURLOPT_URL, "http://name.invalid/");
+    curl_easy_setopt(h, CURLOPT_DOH_URL, extra);
+    curl_easy_setopt(h, CURLOPT_DOH_SSL_VERIFYPEER, 0L);
+    curl_easy_setopt(h, CURLOPT_DOH_SSL_VERIFYHOST, 0L);
+    perform(h);
+    curl_easy_cleanup(h);
+}
+
+/* More handles one after another than can be tracked at once, at ever new addresses. */
+static void many(void)
+{
+    static void *kept[70000];
+    CURL *h;
+
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        h = curl_easy_init();
+        curl_easy_cleanup(h);
+        kept[i] = malloc(64);
+    }
+    h = handle_for("/hello");
+    perform(h);
+    curl_easy_cleanup(h);
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        free(kept[i]);
 }
 
 static long resident_kib(void)
@@ -414,12 +504,17 @@ static const struct {
     {"million", million},
     {"url_api", url_api},
     {"big_head", big_head},
+    {"mail_after_http", mail_after_http},
+    {"no_url", no_url},
+    {"quiet_lookup", quiet_lookup},
+    {"many", many},
 };
 
 int main(int argc, char **argv)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
     base = argc > 2 ? argv[2] : "";
+    extra = argc > 3 ? argv[3] : "";
     curl_global_init(CURL_GLOBAL_ALL);
     for (size_t i = 0; argc > 1 && i < sizeof cases / sizeof *cases; i++) {
         if (!strcmp(cases[i].name, argv[1])) {

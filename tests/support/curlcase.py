@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import TestCase, certificates, differential, program  # noqa: E402
@@ -30,6 +31,43 @@ def without_our_lines(output):
 def names(span):
     """Of its events."""
     return [e.name for e in span.events]
+
+
+class Smtp:
+    """A mail server that keeps what it takes."""
+
+    def __enter__(self):
+        self.mails = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *exc):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+    def serve(self):
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.talk, args=(sock,), daemon=True).start()
+
+    def talk(self, sock):
+        stream = sock.makefile("rwb", buffering=0)
+        stream.write(b"220 hi\r\n")
+        while line := stream.readline():
+            word = line[:4].upper()
+            if word == b"DATA":
+                stream.write(b"354 go\r\n")
+                mail = b""
+                while (line := stream.readline()) != b".\r\n":
+                    mail += line
+                self.mails.append(mail)
+            stream.write(b"221 bye\r\n" if word == b"QUIT" else b"250 ok\r\n")
+        sock.close()
 
 
 class CurlCase(TestCase):
@@ -70,9 +108,10 @@ class CurlCase(TestCase):
     def curl(self, *args, **more):
         return self.run_case(["curl", "-sS", *args], **more)
 
-    def case(self, name, server=None, **more):
+    def case(self, name, *args, server=None, **more):
         server = server or self.http
-        return self.run_case([program(self.program), name, server.url], server=server, **more)
+        cmd = [program(self.program), name, server.url, *args]
+        return self.run_case(cmd, server=server, **more)
 
     def in_order(self, spans):
         return sorted(spans, key=lambda s: (s.start, s.attrs.get("http.request.resend_count", 0)))
