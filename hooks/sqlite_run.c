@@ -147,11 +147,8 @@ void otel_sqlite_run_finish(struct otel_sqlite_run *run, int rc, bool db_alive)
 {
     int saved = errno;
     int64_t rows = run->returns_rows ? run->rows : -1;
-    bool mine =
-        run->generation == otel_generation(); /* a fork child has only the parent's handle */
 
-    run->generation = 0;
-    if (!mine || !otel_span_recording(&run->span))
+    if (run->generation != otel_generation()) /* a fork child has its parent's handle */
         return;
     if (rc == SQLITE_DONE)
         otel_db_span_end(&run->span, rows, affected(run));

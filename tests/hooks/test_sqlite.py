@@ -220,9 +220,9 @@ class Statements(TestCase):
         plain = self.calls("changes")
         dup = self.calls("changes", shim_env={"OTEL_SEMCONV_STABILITY_OPT_IN": "database/dup"})
         self.assertEqual([s.attrs.get("db.rows_affected") for s in started(plain.spans)],
-                         [None] * 8)
+                         [None] * 9)
         self.assertEqual([s.attrs.get("db.rows_affected") for s in started(dup.spans)],
-                         [None, 3, 2, 0, 1, None, None, 1])
+                         [None, 3, 2, 0, 1, None, None, None, 1])
         update = started(dup.spans)[2].attrs
         self.assertEqual((update["db.system"], update["db.name"], update["db.operation"],
                           update["db.sql.table"]), ("sqlite", ":memory:", "UPDATE", "t"))
@@ -250,9 +250,11 @@ class Statements(TestCase):
         self.assertEqual(got.log.count("too many handles"), 1)
 
     def test_fork_child(self):
+        """The parent's open span is the parent's to end, and the child ends none of its own by it."""
         got = self.calls("forked")
         self.assertEqual(sorted(told(got.spans)[2:], key=str),
-                         [("SELECT ?, ?", 1, None), ("SELECT a FROM t", 1, None)])
+                         [("SELECT ? AS child UNION SELECT ?", 2, None)] * 6 +
+                         [("SELECT a FROM t", 1, None)])
 
     def test_not_sampled_is_silent(self):
         for sampler in ("always_off", "parentbased_always_off"):

@@ -398,6 +398,7 @@ static void changes(void)
     one("DELETE FROM t WHERE a = 1");
     run(db, "CREATE TABLE u (a)");
     one("SELECT count(a) FROM t");
+    one("WITH w AS (SELECT a FROM t) SELECT a FROM w");
     one("INSERT INTO t VALUES (10, 'ten') RETURNING a");
 }
 
@@ -505,25 +506,37 @@ static void crowd(void)
     one("SELECT 'room again'");
 }
 
-/* A child that goes on with its parent's statement, as programs do by mistake. */
+/* A child that goes on with its parent's statement, as programs do by mistake, while it has some of
+ * its own under way. */
+static void child(sqlite3_stmt *inherited)
+{
+    sqlite3_stmt *own[6];
+
+    for (int i = 0; i < 6; i++)
+        step(own[i] = prepare("SELECT 1 AS child UNION SELECT 2"));
+    step(inherited);
+    sqlite3_finalize(inherited);
+    for (int i = 0; i < 6; i++) {
+        step(own[i]);
+        sqlite3_finalize(own[i]);
+    }
+    fflush(stdout);
+    exit(0);
+}
+
 static void forked(void)
 {
     sqlite3_stmt *stmt;
-    pid_t child;
+    pid_t pid;
 
     fill();
     stmt = prepare("SELECT a FROM t");
     step(stmt);
     fflush(stdout);
-    child = fork();
-    if (!child) {
-        one("SELECT 'child', 1");
-        step(stmt);
-        sqlite3_finalize(stmt);
-        fflush(stdout);
-        exit(0);
-    }
-    waitpid(child, NULL, 0);
+    pid = fork();
+    if (!pid)
+        child(stmt);
+    waitpid(pid, NULL, 0);
     sqlite3_finalize(stmt);
 }
 
