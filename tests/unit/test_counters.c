@@ -3,6 +3,8 @@
 
 #include <criterion/criterion.h>
 #include <pthread.h>
+#include <signal.h>
+#include <sys/time.h>
 
 #include "core/pool.h"
 
@@ -15,17 +17,40 @@ static void *count_many(void *unused)
 
 Test(counters, sums_over_threads)
 {
-    pthread_t t[4];
+    pthread_t t[20]; /* more than have a shard to themselves */
 
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 20; i++)
         cr_assert_eq(pthread_create(&t[i], NULL, count_many, NULL), 0);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 20; i++)
         pthread_join(t[i], NULL);
     otel_count(OTEL_COUNT_EXPORTED, 7);
-    cr_assert_eq(otel_counter_sum(OTEL_COUNT_STARTED), 400000);
+    cr_assert_eq(otel_counter_sum(OTEL_COUNT_STARTED), 2000000);
     cr_assert_eq(otel_counter_sum(OTEL_COUNT_EXPORTED), 7);
     otel_counters_reset();
     cr_assert_eq(otel_counter_sum(OTEL_COUNT_STARTED), 0);
+}
+
+/* Counted in the handler; it runs on the thread it interrupts. */
+static volatile sig_atomic_t interruptions;
+
+static void count_one(int signal)
+{
+    (void)signal;
+    interruptions++;
+    otel_count(OTEL_COUNT_ENDED, 1);
+}
+
+Test(counters, a_signal_handler_comes_between_nothing, .timeout = 30)
+{
+    struct itimerval often = {{0, 50}, {0, 50}};
+    uint64_t counted = 0;
+
+    signal(SIGALRM, count_one);
+    cr_assert_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
+    for (; interruptions < 500; counted++)
+        otel_count(OTEL_COUNT_ENDED, 1);
+    signal(SIGALRM, SIG_IGN);
+    cr_assert_eq(otel_counter_sum(OTEL_COUNT_ENDED), counted + (uint64_t)interruptions);
 }
 
 Test(counters, a_thread_keeps_its_shard)
