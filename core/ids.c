@@ -132,6 +132,19 @@ void otel_ids_span(uint8_t out[static OTEL_SPAN_ID_LEN])
     memcpy(out, &id, sizeof id);
 }
 
+void otel_ids_root(uint8_t trace[static OTEL_TRACE_ID_LEN], uint8_t span[static OTEL_SPAN_ID_LEN])
+{
+    uint64_t id[3];
+
+    draw(id, 3);
+    while (__builtin_expect(!(id[0] | id[1]) || !id[2], 0)) {
+        otel_tls.rng_generation = 0;
+        draw(id, 3);
+    }
+    memcpy(trace, id, OTEL_TRACE_ID_LEN);
+    memcpy(span, &id[2], OTEL_SPAN_ID_LEN);
+}
+
 uint64_t otel_ids_random(void)
 {
     uint64_t out;

@@ -16,6 +16,9 @@
 void otel_ids_trace(uint8_t out[static OTEL_TRACE_ID_LEN]);
 void otel_ids_span(uint8_t out[static OTEL_SPAN_ID_LEN]);
 
+/* Both ids of a new trace's first span, for little more than one of them costs. */
+void otel_ids_root(uint8_t trace[static OTEL_TRACE_ID_LEN], uint8_t span[static OTEL_SPAN_ID_LEN]);
+
 /* 64 bits from the thread's generator (jitter, shard choice). */
 uint64_t otel_ids_random(void);
 

@@ -27,16 +27,18 @@ static bool decide(struct otel_span_context *ctx, const struct otel_span_context
         memcpy(ctx->trace_id, parent->trace_id, sizeof ctx->trace_id);
         ctx->flags = parent->flags & OTEL_FLAG_RANDOM;
         ctx->carry = parent->carry;
-    } else if (start->trace_id) {
-        memcpy(ctx->trace_id, start->trace_id, sizeof ctx->trace_id);
-        ctx->flags = OTEL_FLAG_RANDOM;
     } else {
-        otel_ids_trace(ctx->trace_id);
         ctx->flags = OTEL_FLAG_RANDOM;
+        if (start->trace_id)
+            memcpy(ctx->trace_id, start->trace_id, sizeof ctx->trace_id);
+        else if (start->span_id)
+            otel_ids_trace(ctx->trace_id);
+        else
+            otel_ids_root(ctx->trace_id, ctx->span_id);
     }
     if (start->span_id)
         memcpy(ctx->span_id, start->span_id, sizeof ctx->span_id);
-    else
+    else if (parent || start->trace_id)
         otel_ids_span(ctx->span_id);
     sampled = otel_sampler_decide(&otel_config.sampler, parent, ctx->trace_id);
     if (sampled)

@@ -118,6 +118,21 @@ static long counted_getrandom(void *buf, size_t n)
     return (long)getentropy(buf, n) ? -EIO : (long)n;
 }
 
+Test(ids, a_root_gets_both_of_one_draw)
+{
+    uint64_t a[3];
+    uint64_t b[3];
+
+    otel_ids_root((uint8_t *)a, (uint8_t *)&a[2]);
+    cr_assert(a[0] && a[1] && a[2]);
+    otel_ids_root((uint8_t *)b, (uint8_t *)&b[2]);
+    for (int i = 0; i < 3; i++)
+        cr_assert(a[i] != b[0] && a[i] != b[1] && a[i] != b[2]);
+    memset(otel_tls.rng, 0, sizeof otel_tls.rng);
+    otel_ids_root((uint8_t *)a, (uint8_t *)&a[2]);
+    cr_assert(a[0] && a[1] && a[2]);
+}
+
 Test(ids, one_seed_a_thread)
 {
     uint64_t ids[1000];
