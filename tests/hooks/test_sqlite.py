@@ -250,7 +250,7 @@ class Statements(TestCase):
         self.assertEqual(got.log.count("too many handles"), 1)
 
     def test_fork_child(self):
-        """The parent's open span is the parent's to end, and the child ends none of its own by it."""
+        """The parent's open span is the parent's to end; the child ends none of its own by it."""
         got = self.calls("forked")
         self.assertEqual(sorted(told(got.spans)[2:], key=str),
                          [("SELECT ? AS child UNION SELECT ?", 2, None)] * 6 +
