@@ -165,6 +165,17 @@ class Launcher(unittest.TestCase):
         self.assertIn("OTEL_TRACES_SAMPLER", names)
         self.assertRegex(done.stdout, r"OTEL_BSP_SCHEDULE_DELAY +5000 ms ")
 
+    def test_the_readme_lists_the_same_settings(self):
+        with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as readme:
+            rows = [[cell.strip() for cell in line.replace("\\|", "/").split("|")[1:-1]]
+                    for line in readme if line.startswith(("| OTEL_", "| TRACE", "| BAGGAGE"))]
+        printed = launch("env").stdout.splitlines()[1:]
+        self.assertEqual([row[0] for row in rows], [line.split()[0] for line in printed])
+        for row, line in zip(rows, printed):
+            default = "-" if row[1] == "–" else row[1]
+            self.assertTrue(line.split(None, 1)[1].startswith(default), line)
+            self.assertIn(row[2].replace("/", "|") if "|" in line else row[2], line)
+
     def test_help_and_version(self):
         self.assertIn("otel-auto run", launch("--help").stdout)
         self.assertRegex(launch("--version").stdout, r"^otel-auto \d+\.\d+\.\d+\n$")
