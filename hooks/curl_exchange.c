@@ -189,7 +189,11 @@ void otel_curl_exchange_finish_multi(CURLM *multi)
 {
     struct multi_state *m = otel_guard_inside() ? NULL : otel_handlemap_find(&multis, multi);
 
-    while (m && m->first)
-        otel_curl_exchange_finish(m->first->owner, OTEL_CURL_UNKNOWN);
+    while (m && m->first) {
+        struct otel_curl_exchange *x = m->first;
+
+        m->first = x->next; /* taken off here, so that the loop ends whatever finish() finds */
+        otel_curl_exchange_finish(x->owner, OTEL_CURL_UNKNOWN);
+    }
     otel_handlemap_remove(&multis, multi);
 }
