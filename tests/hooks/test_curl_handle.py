@@ -5,6 +5,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from curlcase import OURS, PARENT, TRACE, CurlCase, Smtp, names  # noqa: E402
+from collector import refused  # noqa: E402
 from harness import main, program  # noqa: E402
 
 
@@ -87,6 +88,19 @@ class Handles(CurlCase):
     def test_many_handles(self):
         r, sent = self.case("many")
         self.assert_carried(r.spans, sent)
+
+    def test_many_transfers(self):
+        with refused() as url:
+            _, sent = self.case("many_transfers", url,
+                                shim_env={"OTEL_TRACES_SAMPLER": "always_off"})
+        self.assertEqual(sent[0].header("tracestate"), "v=1")
+        self.assertRegex(sent[0].header("traceparent"), f"^00-{TRACE}-.{{16}}-00$")
+        self.assertNotIn(PARENT, sent[0].header("traceparent"))
+
+    def test_callback_after_a_redirect(self):
+        r, sent = self.case("callback_after_redirect")
+        inner = r.spans.one(http__response__status_code=201)
+        self.assertEqual(r.spans.parent(inner).attrs["url.full"], self.http.url + "/hello")
 
     def test_head_in_pieces(self):
         r, sent = self.case("big_head", server=self.https)

@@ -414,6 +414,47 @@ static void mail_after_http(void)
     curl_easy_cleanup(in.copy);
 }
 
+static size_t fetch_another(char *p, size_t a, size_t b, void *user)
+{
+    CURL *h = handle_for("/status/201");
+
+    (void)p;
+    (void)user;
+    perform(h);
+    curl_easy_cleanup(h);
+    return a * b;
+}
+
+static void callback_after_redirect(void)
+{
+    CURL *h = handle_for("/redirect/1");
+
+    curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 1L);
+    curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, fetch_another);
+    perform(h);
+    curl_easy_cleanup(h);
+}
+
+/* More transfers than can be under way at once, with lists of the program's own to be kept for
+ * each. extra refuses connections. */
+static void many_transfers(void)
+{
+    struct curl_slist *list = curl_slist_append(
+        NULL, "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    CURL *h = curl_easy_init();
+
+    list = curl_slist_append(list, "tracestate: v=1");
+    curl_easy_setopt(h, CURLOPT_URL, extra);
+    curl_easy_setopt(h, CURLOPT_HTTPHEADER, list);
+    for (int i = 0; i < 6000; i++)
+        if (curl_easy_perform(h) != CURLE_COULDNT_CONNECT)
+            puts("connected");
+    set_path(h, "/hello");
+    perform(h);
+    curl_easy_cleanup(h);
+    curl_slist_free_all(list);
+}
+
 /* A transfer libcurl refuses has the timers of the one before. */
 static void no_url(void)
 {
@@ -506,6 +547,8 @@ static const struct {
     {"big_head", big_head},
     {"mail_after_http", mail_after_http},
     {"no_url", no_url},
+    {"callback_after_redirect", callback_after_redirect},
+    {"many_transfers", many_transfers},
     {"quiet_lookup", quiet_lookup},
     {"many", many},
 };
