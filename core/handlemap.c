@@ -42,7 +42,7 @@ static bool mapped(struct otel_handlemap *map, bool create)
         return false;
     if (state != UNMAPPED ||
         !atomic_compare_exchange_strong(&map->mapping, &unmapped, (uint32_t)MAPPING))
-        return otel_sys_await_mapping(&map->mapping, MAPPING) == MAPPED;
+        return otel_sys_await_mapping(&map->mapping, MAPPING, REFUSED) == MAPPED;
     state = map_region(map) ? MAPPED : REFUSED;
     atomic_store_explicit(&map->mapping, state, memory_order_release);
     return state == MAPPED;

@@ -52,7 +52,7 @@ static bool mapped(struct otel_pool *pool)
         return true;
     if (state != UNMAPPED ||
         !atomic_compare_exchange_strong(&pool->mapping, &unmapped, (uint32_t)MAPPING))
-        return otel_sys_await_mapping(&pool->mapping, MAPPING) == MAPPED;
+        return otel_sys_await_mapping(&pool->mapping, MAPPING, REFUSED) == MAPPED;
     state = map_region(pool) ? MAPPED : REFUSED;
     atomic_store_explicit(&pool->mapping, state, memory_order_release);
     return state == MAPPED;

@@ -184,7 +184,7 @@ int otel_sys_write_quiet(int fd, const void *buf, size_t n)
     return err;
 }
 
-uint32_t otel_sys_await_mapping(const _Atomic uint32_t *state, uint32_t busy)
+uint32_t otel_sys_await_mapping(_Atomic uint32_t *state, uint32_t busy, uint32_t refused)
 {
     uint32_t now = atomic_load_explicit(state, memory_order_acquire);
 
@@ -192,5 +192,7 @@ uint32_t otel_sys_await_mapping(const _Atomic uint32_t *state, uint32_t busy)
         sched_yield();
         now = atomic_load_explicit(state, memory_order_acquire);
     }
+    if (now == busy && atomic_compare_exchange_strong(state, &now, refused))
+        now = refused;
     return now;
 }
