@@ -40,6 +40,10 @@ static _Atomic uint32_t wake;
 static _Atomic uint32_t flush_wanted;
 static _Atomic uint32_t flushed;
 static _Atomic bool stopping;
+/* Threads inside otel_batch_flush(). */
+static _Atomic uint32_t flushing;
+/* 1 + the number of spans exported when a flush last ran out of time, 0: none has. */
+static _Atomic uint64_t gave_up_at;
 /* CLOCK_MONOTONIC ns; 0: none. export_until belongs to the batch thread, leave_at is set by flush
  * and stop on any thread. */
 static _Atomic uint64_t export_until;
@@ -228,7 +232,7 @@ static void size_batch(void)
     batch_max = p || wanted < 64 ? wanted : 64;
 }
 
-static bool needs_std(void)
+bool otel_batch_needs_std(void)
 {
     return (otel_config.log_level != OTEL_LOG_NONE && !otel_config.log_path) ||
            ((otel_config.exporters & OTEL_EXPORTER_CONSOLE) && !otel_config.console_path) ||
@@ -247,7 +251,7 @@ static void *run(void *unused)
     otel_tls.guard = 1;
     prctl(PR_SET_NAME, "otel_auto");
     if (otel_config.private_fds) {
-        err = otel_privatefd_enter(needs_std());
+        err = otel_privatefd_enter(otel_batch_needs_std());
         if (err)
             otel_log(OTEL_LOG_INFO, "no descriptor table of our own (%d): descriptors are guarded",
                      err);
@@ -262,6 +266,15 @@ static void *run(void *unused)
     return unused;
 }
 
+/* libc takes the static TLS of all libraries out of a thread's stack; a host can have a lot of it.
+ */
+static size_t host_share(const pthread_attr_t *attr)
+{
+    size_t n = platform->min_stack ? platform->min_stack(attr) : 0;
+
+    return (n + 65535) & ~(size_t)65535;
+}
+
 /* A thread with every signal blocked: the host's handlers must never run on it. */
 static int create(void)
 {
@@ -273,7 +286,7 @@ static int create(void)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK_SIZE);
+    pthread_attr_setstacksize(&attr, STACK_SIZE + host_share(&attr));
     err = platform->thread_create(&thread, &attr, run, NULL);
     if (err == EINVAL) /* a host whose static TLS alone is larger than that stack */
         err = platform->thread_create(&thread, NULL, run, NULL);
@@ -292,6 +305,8 @@ static bool start(void)
 
     if (!platform || !atomic_compare_exchange_strong(&thread_state, &none, (uint32_t)STARTING))
         return load(&thread_state) == RUNNING;
+    if (platform->at_exit)
+        platform->at_exit();
     err = create();
     /* The thread may have ended already where the process is on its way out. */
     none = STARTING;
@@ -333,19 +348,38 @@ static bool nothing_waits(void)
     return !otel_queue_len() && !load(&in_flight);
 }
 
-/* Waits until *word is value or mono_ns has come. */
+bool otel_batch_idle(void)
+{
+    return load(&thread_state) == NONE && !otel_queue_len();
+}
+
+/* Waits until *word has come to value (counted on from there) or the time has come. */
 static bool wait_for(_Atomic uint32_t *word, uint32_t value, uint64_t mono_ns)
 {
     for (;;) {
         uint32_t seen = load(word);
         uint64_t now = otel_clock_mono_ns();
 
-        if (seen == value)
+        if ((int32_t)(seen - value) >= 0)
             return true;
         if (now >= mono_ns)
             return false;
         otel_sys.futex_wait(word, seen, (int64_t)(mono_ns - now));
     }
+}
+
+/* The host waits for a collector that does not answer once, not at each exec that fails and again
+ * at its exit: until an export has succeeded there is no more time to give. */
+static uint32_t allowed(uint32_t timeout_ms)
+{
+    uint64_t spent = atomic_load(&gave_up_at);
+
+    return spent && spent == otel_counter_sum(OTEL_COUNT_EXPORTED) + 1 ? 0 : timeout_ms;
+}
+
+static void give_up(void)
+{
+    atomic_store(&gave_up_at, otel_counter_sum(OTEL_COUNT_EXPORTED) + 1);
 }
 
 /* Waits until no other thread is in the middle of start(). */
@@ -357,7 +391,7 @@ static void await_start(uint64_t until)
 
 bool otel_batch_flush(uint32_t timeout_ms)
 {
-    uint64_t until = otel_clock_mono_ns() + timeout_ms * MS;
+    uint64_t until = otel_clock_mono_ns() + allowed(timeout_ms) * MS;
     uint32_t ticket;
     bool done;
 
@@ -366,20 +400,24 @@ bool otel_batch_flush(uint32_t timeout_ms)
     if (load(&thread_state) == NONE)
         start();
     await_start(until);
-    if (load(&thread_state) != RUNNING)
+    if (load(&thread_state) != RUNNING || !allowed(timeout_ms))
         return false;
+    atomic_fetch_add(&flushing, 1);
     atomic_store(&leave_at, until);
     ticket = atomic_fetch_add(&flush_wanted, 1) + 1;
     wake_thread();
     done = wait_for(&flushed, ticket, until + EXIT_GRACE_MS * MS);
-    if (!atomic_load(&stopping))
+    if (atomic_fetch_sub(&flushing, 1) == 1 && !atomic_load(&stopping))
         atomic_store(&leave_at, 0);
+    if (otel_clock_mono_ns() >= until)
+        give_up();
     return done && nothing_waits();
 }
 
 void otel_batch_stop(uint32_t timeout_ms)
 {
-    uint64_t until = otel_clock_mono_ns() + timeout_ms * MS;
+    uint64_t until = otel_clock_mono_ns() + allowed(timeout_ms) * MS;
+    uint32_t none = NONE;
 
     if (atomic_exchange(&stopping, true))
         return;
@@ -394,10 +432,9 @@ void otel_batch_stop(uint32_t timeout_ms)
         else
             otel_log(OTEL_LOG_WARN, "the exporter did not stop within %u ms", timeout_ms);
     }
-    if (load(&thread_state) != RUNNING) {
-        atomic_store(&thread_state, (uint32_t)ENDED);
+    atomic_compare_exchange_strong(&thread_state, &none, (uint32_t)ENDED);
+    if (load(&thread_state) == ENDED || load(&thread_state) == REFUSED)
         drop_rest();
-    }
 }
 
 void otel_batch_reset(void)
@@ -407,6 +444,8 @@ void otel_batch_reset(void)
     atomic_store(&flush_wanted, 0);
     atomic_store(&flushed, 0);
     atomic_store(&stopping, false);
+    atomic_store(&flushing, 0);
+    atomic_store(&gave_up_at, 0);
     atomic_store(&export_until, 0);
     atomic_store(&leave_at, 0);
     atomic_store(&in_flight, 0);

@@ -31,6 +31,13 @@ void otel_batch_stop(uint32_t timeout_ms);
 /* Fork child: there is no thread. */
 void otel_batch_reset(void);
 
+/* True when there is nothing to export and no thread: what ends then needs nothing of us. No system
+ * call; any thread. */
+bool otel_batch_idle(void);
+
+/* Do descriptors 1 or 2 of the host concern us, by the settings? */
+bool otel_batch_needs_std(void);
+
 /* For the exporter, on the batch thread (export/module.h): what is left of OTEL_BSP_EXPORT_TIMEOUT
  * or, once the process exits or flushes, of that; whether it exits; a sleep that exit cuts short.
  */

@@ -81,6 +81,8 @@ static bool opened(void)
     self = module->open(&otel_config, &host);
     if (self)
         state = OPEN;
+    if (platform->at_exit)
+        platform->at_exit();
     return self != NULL;
 }
 

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 struct otel_export_module;
 
@@ -18,6 +19,12 @@ struct otel_platform {
     int (*thread_create)(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
                          void *arg);
     int (*thread_join)(pthread_t thread, void **result);
+    /* What libc takes for itself out of a thread's stack; NULL: not to be had. */
+    size_t (*min_stack)(const pthread_attr_t *attr);
+    /* Registers what must run at the process's exit. Called before the batch thread is created, and
+     * by it again once the module's libraries have registered handlers of their own: last
+     * registered runs first. NULL: nothing to do. */
+    void (*at_exit)(void);
     /* Descriptor guarding for a table shared with the host (preload/ownfd.h). */
     int (*fd_adopt)(int fd);
     bool (*fd_owned)(int fd);

@@ -20,8 +20,14 @@ int otel_privatefd_enter(bool needs_std);
 /* True on a thread after a successful otel_privatefd_enter(). */
 bool otel_privatefd_active(void);
 
-/* Writes all to the host's descriptor fd (1 or 2) from such a thread, or directly elsewhere.
- * Returns 0 or -Exxx. */
+/* Remembers what descriptors 1 and 2 are. Once, at start-up, when something may be written there.
+ */
+void otel_privatefd_init(void);
+
+/* Writes all to the host's descriptor fd (1 or 2) from such a thread, or directly elsewhere,
+ * without the signals a write can raise. Only while the descriptor is what it was at start-up: a
+ * host that closed it has perhaps a file of its own under that number. Returns 0 or -Exxx; -EBADF
+ * then. */
 int otel_privatefd_write(int fd, const void *buf, size_t len);
 bool otel_privatefd_isatty(int fd);
 

@@ -12,6 +12,7 @@
 #include "core/exporter.h"
 #include "core/generation.h"
 #include "core/log.h"
+#include "core/privatefd.h"
 #include "core/propagation.h"
 #include "core/queue.h"
 #include "core/store.h"
@@ -64,6 +65,8 @@ static void adopt_environment(void)
 void otel_tracer_start(const struct otel_platform *platform, bool secure)
 {
     otel_config_load(otel_env_lookup, secure);
+    if (otel_batch_needs_std())
+        otel_privatefd_init();
     otel_generation_init();
     otel_generation_on_fork(after_fork);
     otel_propagation_init(otel_config.propagators);
@@ -105,8 +108,15 @@ static void print_sum(void)
         (unsigned long long)store_full, (unsigned long long)queue_full, (unsigned long long)failed,
         (unsigned long long)rejected, (unsigned long long)open,
         (unsigned long long)otel_counter_sum(OTEL_COUNT_NOT_SAMPLED));
-    if (started != exported + dropped + open)
+    /* Other threads may have ended spans while the counters were read: that proves nothing. */
+    if (started != exported + dropped + open && started == otel_counter_sum(OTEL_COUNT_STARTED) &&
+        ended == otel_counter_sum(OTEL_COUNT_ENDED) && !otel_queue_len())
         otel_log(OTEL_LOG_ERROR, "the sum of spans does not add up: please report this");
+}
+
+bool otel_tracer_idle(void)
+{
+    return !enabled || (otel_batch_idle() && !otel_log_enabled(OTEL_LOG_DEBUG));
 }
 
 void otel_tracer_flush(void)

@@ -17,6 +17,10 @@ void otel_tracer_start(const struct otel_platform *platform, bool secure);
 /* False when OTEL_SDK_DISABLED: hooks only pass on what comes in. */
 bool otel_tracer_enabled(void);
 
+/* True when no span waits and no thread of ours runs: an ending process needs nothing of us. No
+ * system call. */
+bool otel_tracer_idle(void);
+
 /* Before an exec or _exit: exports what has ended, bounded by OTEL_AUTO_EXIT_TIMEOUT. The process
  * may go on afterwards (an exec that fails). No-op when nothing waits or in a vfork child. */
 void otel_tracer_flush(void);

@@ -2,7 +2,6 @@
 #include "preload/hook.h"
 
 #include <alloca.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -38,12 +37,6 @@ OTEL_HOOK_LIBC(int, daemon, (int keep_directory, int keep_descriptors))
 {
     otel_exit_flush();
     return OTEL_REAL(daemon)(keep_directory, keep_descriptors);
-}
-
-OTEL_HOOK_LIBC(void, pthread_exit, (void *value))
-{
-    otel_exit_thread();
-    OTEL_REAL(pthread_exit)(value);
 }
 
 OTEL_HOOK_LIBC(int, execve, (const char *path, char *const argv[], char *const envp[]))

@@ -2,11 +2,12 @@
 #include "preload/exit.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
 
 #include "core/generation.h"
 #include "core/log.h"
 #include "core/queue.h"
-#include "core/sys.h"
 #include "core/tls.h"
 #include "core/tracer.h"
 #include "preload/hook.h"
@@ -15,11 +16,12 @@
 /* The program's main. Written by __libc_start_main before it runs, constant afterwards. */
 static int (*program_main)(int argc, char **argv, char **envp);
 
-/* The generation first: a fork child that has not looked yet becomes its own owner by it. */
+/* The generation first: a fork child that has not looked yet becomes its own owner by it. A process
+ * that has nothing for us to do is left before any system call: its seccomp filter may kill. */
 static bool is_ours_to_end(void)
 {
     return otel_preload_active() && !otel_guard_inside() && otel_generation() != 0 &&
-           otel_generation_is_owner();
+           !otel_tracer_idle() && otel_generation_is_owner();
 }
 
 static void guarded(void (*action)(void))
@@ -43,12 +45,22 @@ void otel_exit_flush(void)
     guarded(otel_tracer_flush);
 }
 
-void otel_exit_thread(void)
+/* Main is left by pthread_exit(), thrd_exit() or a cancellation, its frame being unwound. The
+ * process goes on until its last thread ends; a batch thread that waits for work would keep it
+ * alive for ever, or, being the last, run the host's atexit handlers with a descriptor table that
+ * is not the host's. So it ends here, and spans of the threads that go on are counted as dropped.
+ */
+static void main_unwound(void *unused)
 {
-    if (!otel_preload_active() || otel_sys.gettid() != otel_sys.getpid())
-        return;
-    otel_log(OTEL_LOG_INFO, "the main thread has left by pthread_exit(): no more spans are sent");
+    (void)unused;
+    if (otel_preload_active() && !otel_tracer_idle())
+        otel_log(OTEL_LOG_INFO, "the main thread has left: no more spans are sent");
     otel_exit_stop();
+}
+
+void otel_exit_register(void)
+{
+    atexit(otel_exit_stop);
 }
 
 void otel_exit_last(void)
@@ -61,8 +73,11 @@ void otel_exit_last(void)
 
 static int wrapped_main(int argc, char **argv, char **envp)
 {
-    int status = program_main(argc, argv, envp);
+    int status;
 
+    pthread_cleanup_push(main_unwound, NULL);
+    status = program_main(argc, argv, envp);
+    pthread_cleanup_pop(0);
     otel_exit_stop();
     return status;
 }

@@ -18,11 +18,10 @@ void otel_exit_stop(void);
  * process may go on. */
 void otel_exit_flush(void);
 
-/* Before a thread ends by pthread_exit(). Of the main thread that is a farewell: the process ends
- * with its last thread, and a batch thread that waits for work would keep it alive for ever, or,
- * being the last, run the host's atexit handlers with a descriptor table that is not the host's. So
- * it ends here, and spans of the threads that go on are counted as dropped. */
-void otel_exit_thread(void);
+/* Registers otel_exit_stop() with atexit(), for the many exits inside libc that no hook sees
+ * (error(3), err(3), argp …). Called by the batch thread, at its start and after the module's
+ * libraries are initialised: handlers run last first, so ours comes before OpenSSL's clean-up. */
+void otel_exit_register(void);
 
 /* In our destructor: no network, no waiting. */
 void otel_exit_last(void);

@@ -22,6 +22,7 @@ static bool started;
 /* Written by the constructor, read by the engine ever after. */
 static struct otel_platform platform = {
     .load_module = otel_module_load,
+    .at_exit = otel_exit_register,
     .fd_adopt = otel_ownfd_adopt,
     .fd_owned = otel_ownfd_owned,
     .fd_release = otel_ownfd_release,
@@ -52,6 +53,8 @@ static void start_engine(void)
     *(void **)&platform.thread_join = otel_real_libc("pthread_join");
     if (!platform.thread_create || !platform.thread_join)
         return;
+    /* glibc's own, as the JVM asks for it: no header has it. */
+    *(void **)&platform.min_stack = otel_real_libc("__pthread_get_minstack");
     otel_module_init();
     otel_tracer_start(&platform, getauxval(AT_SECURE) != 0);
     otel_generation_on_fork(otel_ownfd_forget);
