@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * harm MODE [FILE]: programs that a preloaded tracer once hurt, or would hurt. Each makes a span or two
- * by SQLite (but for sandbox) and then does what was dangerous.
+ * harm MODE [FILE]: programs that a preloaded tracer once hurt, or would hurt. Each makes a span or
+ * two by SQLite (but for sandbox) and then does what was dangerous.
  */
 // LIBS: -lsqlite3
 #include <errno.h>
@@ -38,8 +38,8 @@ static void span(void)
 /* Only what a return from main needs; anything else kills. */
 static int sandbox(void)
 {
-#define ALLOW(NAME)                                                                                \
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##NAME, 0, 1),                                         \
+#define ALLOW(NAME)                                        \
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##NAME, 0, 1), \
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
