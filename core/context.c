@@ -18,6 +18,10 @@
  * asked for; a frame that lies this little above is taken for the same call. */
 #define FRAME_SLACK 256
 
+/* A caller further below than this is on another stack, a coroutine's: what was attached here is
+ * not its context, and still stands when this stack goes on. */
+#define SAME_STACK ((uintptr_t)1 << 20)
+
 /* Any thread; the pools are lock-free. Mapped when first needed. */
 static struct otel_pool deeper_pool = OTEL_POOL(sizeof(struct otel_attached) * DEEPER, 64);
 static struct otel_pool cells = OTEL_POOL(0, 16384);
@@ -101,9 +105,13 @@ const struct otel_span_context *otel_context_current(void)
             return NULL;
         if (!is_set(e))
             continue;
-        if (__builtin_expect(here <= e->frame + FRAME_SLACK, 1) || on_signal_stack())
+        if (__builtin_expect(here <= e->frame + FRAME_SLACK, 1) &&
+            e->frame + FRAME_SLACK - here < SAME_STACK)
             return &e->ctx;
-        pop();
+        if (on_signal_stack())
+            return &e->ctx;
+        if (here > e->frame)
+            pop();
     }
     if (otel_tls.implicit.cell) {
         if (otel_pool_get(&cells, otel_tls.implicit.cell))

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "core/generation.h"
@@ -175,6 +176,41 @@ Test(context, a_handler_on_its_own_stack_sees_and_keeps_the_context)
     raise(SIGUSR1);
     cr_assert_eq(seen_in_handler, 3);
     cr_assert_eq(current(), 3);
+    otel_context_detach(token);
+}
+
+static ucontext_t main_stack;
+static ucontext_t coroutine;
+static volatile int seen_in_coroutine;
+
+static void run_coroutine(void)
+{
+    struct otel_span_context c = ctx(6);
+    uint32_t token;
+
+    seen_in_coroutine = current();
+    token = otel_context_attach(&c);
+    if (current() != 6)
+        seen_in_coroutine = -1;
+    otel_context_detach(token);
+    swapcontext(&coroutine, &main_stack);
+}
+
+Test(context, a_coroutine_on_a_stack_below_does_not_inherit)
+{
+    static char below[65536];
+    struct otel_span_context c = ctx(3);
+    uint32_t token;
+
+    getcontext(&coroutine);
+    coroutine.uc_stack.ss_sp = below;
+    coroutine.uc_stack.ss_size = sizeof below;
+    coroutine.uc_link = NULL;
+    makecontext(&coroutine, run_coroutine, 0);
+    token = otel_context_attach(&c);
+    swapcontext(&main_stack, &coroutine);
+    cr_assert_eq(seen_in_coroutine, 0);
+    cr_assert_eq(current(), 3, "this stack goes on with its own");
     otel_context_detach(token);
 }
 
