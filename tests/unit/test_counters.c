@@ -45,11 +45,14 @@ Test(counters, a_signal_handler_comes_between_nothing, .timeout = 30)
     struct itimerval often = {{0, 50}, {0, 50}};
     uint64_t counted = 0;
 
-    signal(SIGALRM, count_one);
-    cr_assert_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
+#ifdef __SANITIZE_THREAD__
+    cr_skip_test("the thread sanitizer holds signals back until a call that blocks");
+#endif
+    signal(SIGVTALRM, count_one); /* SIGALRM is the runner's */
+    cr_assert_eq(setitimer(ITIMER_VIRTUAL, &often, NULL), 0);
     for (; interruptions < 500; counted++)
         otel_count(OTEL_COUNT_ENDED, 1);
-    signal(SIGALRM, SIG_IGN);
+    signal(SIGVTALRM, SIG_IGN);
     cr_assert_eq(otel_counter_sum(OTEL_COUNT_ENDED), counted + (uint64_t)interruptions);
 }
 
