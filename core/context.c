@@ -29,7 +29,9 @@ static struct otel_pool cells = OTEL_POOL(0, 16384);
 /* Written at start-up before any second thread, read-only afterwards. */
 static struct otel_span_context process_parent;
 
-static uintptr_t frame(void)
+/* Of the function that asks. Those that do are never inlined: where they were, their frame would be
+ * that of a caller with large locals, and lie above one that is still there. */
+static inline __attribute__((always_inline)) uintptr_t frame(void)
 {
     return (uintptr_t)__builtin_frame_address(0);
 }
@@ -93,7 +95,7 @@ static void note_generation(void)
     otel_tls.generation = generation;
 }
 
-const struct otel_span_context *otel_context_current(void)
+__attribute__((noinline)) const struct otel_span_context *otel_context_current(void)
 {
     uintptr_t here = frame();
 
@@ -146,7 +148,7 @@ static void set(struct otel_attached *e, const struct otel_span_context *ctx)
     memcpy(e->ctx.span_id, ctx->span_id, sizeof e->ctx.span_id);
 }
 
-uint32_t otel_context_attach(const struct otel_span_context *ctx)
+__attribute__((noinline)) uint32_t otel_context_attach(const struct otel_span_context *ctx)
 {
     uint32_t token;
     struct otel_attached *e;
