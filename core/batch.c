@@ -40,6 +40,8 @@ static _Atomic uint32_t wake;
 static _Atomic uint32_t flush_wanted;
 static _Atomic uint32_t flushed;
 static _Atomic bool stopping;
+/* Set by whoever is inside drop_rest(). */
+static atomic_flag dropping = ATOMIC_FLAG_INIT;
 /* Threads inside otel_batch_flush(). */
 static _Atomic uint32_t flushing;
 /* 1 + the number of spans exported when a flush last ran out of time, 0: none has. */
@@ -147,18 +149,17 @@ static uint32_t export_one(void)
  */
 static void drop_rest(void)
 {
-    static atomic_flag busy = ATOMIC_FLAG_INIT;
     uint64_t rest[64];
     uint32_t n;
 
-    if (atomic_flag_test_and_set(&busy))
+    if (atomic_flag_test_and_set(&dropping))
         return;
     while ((n = otel_queue_take(rest, 64)) != 0) {
         for (uint32_t i = 0; i < n; i++)
             otel_store_free(rest[i]);
         otel_count(OTEL_COUNT_DROPPED_EXPORT, n);
     }
-    atomic_flag_clear(&busy);
+    atomic_flag_clear(&dropping);
 }
 
 static uint64_t delay_ns(void)
@@ -392,6 +393,7 @@ static void await_start(uint64_t until)
 bool otel_batch_flush(uint32_t timeout_ms)
 {
     uint64_t until = otel_clock_mono_ns() + allowed(timeout_ms) * MS;
+    uint64_t exported = otel_counter_sum(OTEL_COUNT_EXPORTED);
     uint32_t ticket;
     bool done;
 
@@ -409,8 +411,8 @@ bool otel_batch_flush(uint32_t timeout_ms)
     done = wait_for(&flushed, ticket, until + EXIT_GRACE_MS * MS);
     if (atomic_fetch_sub(&flushing, 1) == 1 && !atomic_load(&stopping))
         atomic_store(&leave_at, 0);
-    if (otel_clock_mono_ns() >= until)
-        give_up();
+    if (otel_clock_mono_ns() >= until && otel_counter_sum(OTEL_COUNT_EXPORTED) == exported)
+        give_up(); /* a slow collector that took something is worth waiting for again */
     return done && nothing_waits();
 }
 
@@ -444,6 +446,7 @@ void otel_batch_reset(void)
     atomic_store(&flush_wanted, 0);
     atomic_store(&flushed, 0);
     atomic_store(&stopping, false);
+    atomic_flag_clear(&dropping);
     atomic_store(&flushing, 0);
     atomic_store(&gave_up_at, 0);
     atomic_store(&export_until, 0);

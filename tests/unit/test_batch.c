@@ -179,6 +179,31 @@ Test(batch, exit_is_bounded_when_the_exporter_hangs, .init = begin)
     adds_up();
 }
 
+Test(batch, a_slow_export_that_succeeds_is_waited_for_again, .init = begin)
+{
+    hang = true; /* until the time is over, then it takes the span */
+    spans(1);
+    otel_batch_flush(50);
+    hang = false;
+    cr_assert_eq(exported, 1);
+    spans(1);
+    cr_assert(otel_batch_flush(5000));
+    cr_assert_eq(exported, 2);
+}
+
+Test(batch, one_that_fails_is_not, .init = begin)
+{
+    hang = true;
+    verdict = (struct otel_export_result){.failed = 1};
+    spans(1);
+    otel_batch_flush(50);
+    hang = false;
+    spans(1);
+    cr_assert_not(otel_batch_flush(60000), "there is no more time to give");
+    otel_batch_stop(60000);
+    adds_up();
+}
+
 Test(batch, failed_and_rejected_are_counted_apart, .init = begin)
 {
     verdict = (struct otel_export_result){.exported = 3, .rejected = 2, .failed = 1};
