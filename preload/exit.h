@@ -19,7 +19,7 @@ void otel_exit_stop(void);
 void otel_exit_flush(void);
 
 /* Registers otel_exit_stop() with atexit(), for the many exits inside libc that no hook sees
- * (error(3), err(3), argp …). Called by the batch thread, at its start and after the module's
+ * (error(3), err(3), argp …). Called before the batch thread starts, and again after the module's
  * libraries are initialised: handlers run last first, so ours comes before OpenSSL's clean-up. */
 void otel_exit_register(void);
 
