@@ -40,6 +40,12 @@ enum otel_db_text {                    /* OTEL_AUTO_DB_QUERY_TEXT */
                     OTEL_DB_TEXT_OFF,      /* no db.query.text */
 };
 
+enum otel_socket_spans { /* OTEL_AUTO_SOCKET_SPANS */
+                         OTEL_SOCKET_SPANS_OFF,
+                         OTEL_SOCKET_SPANS_CONNECTION, /* connects, names, unknown protocols */
+                         OTEL_SOCKET_SPANS_CALL,       /* besides, each socket call */
+};
+
 #define OTEL_KNOWN_METHODS_MAX 32
 
 /* Strings point into the environment as it was at start-up (copied into the config's own memory),
@@ -87,10 +93,14 @@ struct otel_config {
     uint32_t exit_timeout_ms;  /* OTEL_AUTO_EXIT_TIMEOUT, default 900: what exit may wait at most */
     bool existing_keep;        /* OTEL_AUTO_EXISTING_TRACEPARENT=keep */
     enum otel_db_text db_text; /* OTEL_AUTO_DB_QUERY_TEXT */
-    bool keep_deepbind;        /* OTEL_AUTO_KEEP_DEEPBIND: leave RTLD_DEEPBIND in dlopen alone */
-    bool private_fds;          /* OTEL_AUTO_PRIVATE_DESCRIPTORS, default true (privatefd.h) */
-    bool command_args;         /* OTEL_AUTO_COMMAND_ARGS: add process.command_args */
-    const char *disabled_hooks; /* OTEL_AUTO_DISABLE: families, e.g. "curl,sqlite" */
+    enum otel_socket_spans socket_spans;
+    const char *http_routes;          /* OTEL_AUTO_HTTP_ROUTES: patterns, as given (route.h) */
+    const char *http_request_headers; /* OTEL_AUTO_HTTP_CAPTURE_REQUEST_HEADERS: names, as given */
+    const char *http_response_headers;
+    bool keep_deepbind;         /* OTEL_AUTO_KEEP_DEEPBIND: leave RTLD_DEEPBIND in dlopen alone */
+    bool private_fds;           /* OTEL_AUTO_PRIVATE_DESCRIPTORS, default true (privatefd.h) */
+    bool command_args;          /* OTEL_AUTO_COMMAND_ARGS: add process.command_args */
+    const char *disabled_hooks; /* OTEL_AUTO_DISABLE: families: "curl,sockets" */
 
     const char *traceparent; /* TRACEPARENT, TRACESTATE, BAGGAGE of this process */
     const char *tracestate;
@@ -112,7 +122,7 @@ void otel_config_warn(const char *name, const char *value, size_t len, const cha
 /* getenv, in the one file that calls it. */
 const char *otel_env_lookup(const char *name);
 
-/* Is this hook family ("curl", "sqlite") switched off? */
+/* Is this hook family ("curl", "sockets", "sqlite") switched off? */
 bool otel_config_family_disabled(const char *family);
 
 /* One row of the table, for `otel-auto env` and the README's check. */

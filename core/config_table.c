@@ -64,6 +64,13 @@ static const struct otel_config_word db_texts[] = {
     {NULL, 0},
 };
 
+static const struct otel_config_word socket_spans[] = {
+    {"off", OTEL_SOCKET_SPANS_OFF},
+    {"connection", OTEL_SOCKET_SPANS_CONNECTION},
+    {"call", OTEL_SOCKET_SPANS_CALL},
+    {NULL, 0},
+};
+
 /* name, default, unit, safe in setuid, meaning; then the parser and what it needs. */
 #define ROW(name, fallback, unit, secure, meaning, parser, ...)                                  \
     {                                                                                            \
@@ -182,6 +189,17 @@ const struct otel_config_row otel_config_rows[] = {
     ROW("OTEL_AUTO_DB_QUERY_TEXT", "auto", "", NO,
         "db.query.text: auto (literals hidden unless bound), sanitize, raw, off", enum, TO(db_text),
         .words = db_texts),
+    ROW("OTEL_AUTO_SOCKET_SPANS", "connection", "", YES,
+        "spans of sockets that speak no HTTP: connection, call (each call besides), off", enum,
+        TO(socket_spans), .words = socket_spans),
+    ROW("OTEL_AUTO_HTTP_ROUTES", "", "", YES,
+        "comma list of path patterns for http.route, as /documents/:id; guessed without", text,
+        TO(http_routes)),
+    ROW("OTEL_AUTO_HTTP_CAPTURE_REQUEST_HEADERS", "", "", NO,
+        "comma list of request headers kept as attributes, whatever they hold", text,
+        TO(http_request_headers)),
+    ROW("OTEL_AUTO_HTTP_CAPTURE_RESPONSE_HEADERS", "", "", NO, "the same for response headers",
+        text, TO(http_response_headers)),
     ROW("OTEL_AUTO_CONSOLE", "", "", NO, "file for the console exporter instead of stderr", text,
         TO(console_path)),
     ROW("OTEL_AUTO_FILE", "", "", NO, "file the exporter file appends OTLP JSON lines to", text,
@@ -193,8 +211,9 @@ const struct otel_config_row otel_config_rows[] = {
         "give the export thread a descriptor table of its own", bool, TO(private_fds)),
     ROW("OTEL_AUTO_COMMAND_ARGS", "false", "", NO,
         "add process.command_args to the resource: they may carry secrets", bool, TO(command_args)),
-    ROW("OTEL_AUTO_DISABLE", "", "", YES, "comma list of hook families to leave out: curl, sqlite",
-        text, TO(disabled_hooks)),
+    ROW("OTEL_AUTO_DISABLE", "", "", YES,
+        "comma list of hook families to leave out: curl, sockets, sqlite", text,
+        TO(disabled_hooks)),
 
     ROW("TRACEPARENT", "", "", YES, "parent context of this process", text, TO(traceparent)),
     ROW("TRACESTATE", "", "", YES, "its tracestate", text, TO(tracestate)),

@@ -38,6 +38,10 @@ static void expect_defaults(const struct otel_config *c)
     cr_expect_eq(c->exit_timeout_ms, 900);
     cr_expect_not(c->existing_keep);
     cr_expect_eq(c->db_text, OTEL_DB_TEXT_AUTO);
+    cr_expect_eq(c->socket_spans, OTEL_SOCKET_SPANS_CONNECTION);
+    cr_expect_null(c->http_routes);
+    cr_expect_null(c->http_request_headers);
+    cr_expect_null(c->http_response_headers);
     cr_expect_not(c->keep_deepbind);
     cr_expect(c->private_fds);
     cr_expect_not(c->command_args);
@@ -138,6 +142,8 @@ Test(config, secure_reads_safe_rows_alone)
     env_set("OTEL_AUTO_CONSOLE", "/tmp/c");
     env_set("OTEL_AUTO_COMMAND_ARGS", "true");
     env_set("OTEL_AUTO_DB_QUERY_TEXT", "raw");
+    env_set("OTEL_AUTO_HTTP_CAPTURE_REQUEST_HEADERS", "cookie");
+    env_set("OTEL_AUTO_HTTP_CAPTURE_RESPONSE_HEADERS", "set-cookie");
     env_load_as(true);
     cr_expect(otel_config.secure);
     cr_expect_null(otel_config.log_path);
@@ -150,6 +156,8 @@ Test(config, secure_reads_safe_rows_alone)
     cr_expect_null(otel_config.console_path);
     cr_expect_not(otel_config.command_args);
     cr_expect_eq(otel_config.db_text, OTEL_DB_TEXT_AUTO);
+    cr_expect_null(otel_config.http_request_headers);
+    cr_expect_null(otel_config.http_response_headers);
     expect_quiet();
 }
 

@@ -340,6 +340,25 @@ Test(config_parse, own_enums)
     }
 }
 
+Test(config_parse, sockets)
+{
+    static const char *const texts[] = {"off", "Connection", "call"};
+
+    for (int i = 0; i < 3; i++) {
+        env_load_one("OTEL_AUTO_SOCKET_SPANS", texts[i]);
+        cr_expect_eq((int)otel_config.socket_spans, i);
+    }
+    env_load_one("OTEL_AUTO_SOCKET_SPANS", "all");
+    cr_expect_eq(otel_config.socket_spans, OTEL_SOCKET_SPANS_CONNECTION);
+    expect_warning("OTEL_AUTO_SOCKET_SPANS: ignored 'all'");
+    env_load_one("OTEL_AUTO_HTTP_ROUTES", "/a/:id, /b");
+    cr_expect_str_eq(otel_config.http_routes, "/a/:id, /b");
+    env_load_one("OTEL_AUTO_HTTP_CAPTURE_REQUEST_HEADERS", "X-A,x-b");
+    cr_expect_str_eq(otel_config.http_request_headers, "X-A,x-b");
+    env_load_one("OTEL_AUTO_HTTP_CAPTURE_RESPONSE_HEADERS", "x-c");
+    cr_expect_str_eq(otel_config.http_response_headers, "x-c");
+}
+
 Test(config_parse, families)
 {
     cr_expect_not(otel_config_family_disabled("curl"));
@@ -348,5 +367,8 @@ Test(config_parse, families)
     cr_expect(otel_config_family_disabled("sqlite"));
     cr_expect_not(otel_config_family_disabled("cur"));
     cr_expect_not(otel_config_family_disabled("curls"));
+    cr_expect_not(otel_config_family_disabled("sockets"));
+    env_load_one("OTEL_AUTO_DISABLE", "sockets");
+    cr_expect(otel_config_family_disabled("sockets"));
     cr_expect_not(otel_config_family_disabled("socket"));
 }
