@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One HTTP request with its response on a connection, from first byte to last: a SERVER span where
+ * we accepted, a CLIENT span where we connected. A connection has a queue of them (pipelining):
+ * requests are appended, responses belong to the oldest.
+ *
+ * The request side of a client runs in two steps around the real call: inject.h looks at the bytes
+ * before they are sent and asks for the context to send (otel_exchange_outgoing, …_context), then
+ * otel_wire_sent() follows those the kernel took. Everything else is seen after the fact.
+ *
+ * Contexts: core/serving.h. A server exchange opens a cell when its request head is complete; a
+ * client exchange remembers the cell it serves, and reading its response makes that current.
+ *
+ * Threads: one at a time on each direction of a connection; exchanges are touched under one of them
+ * and carry their own lock-free state for what both sides do.
+ */
+#ifndef OTEL_CORE_EXCHANGE_H
+#define OTEL_CORE_EXCHANGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "core/connection.h"
+#include "core/http_head.h"
+#include "core/span.h"
+
+#define OTEL_EXCHANGES 16384 /* under way at once; requests beyond go unseen, and are counted */
+
+struct otel_exchange {
+    uint64_t self;       /* its handle */
+    uint64_t next;       /* on the same connection */
+    uint64_t connection; /* handle */
+    bool server;
+    bool started; /* span is */
+    bool adopted; /* parent came with the program's own request head */
+    bool sent;    /* a byte of the request went out or came in */
+    bool request_done;
+    bool response_begun;
+    bool head_request, connect_request; /* method HEAD, CONNECT */
+    bool unseen;                        /* no span, only framing: OTEL_AUTO_DISABLE, no room */
+    uint64_t start_ns, last_ns;
+    struct otel_span span;
+    uint8_t span_id[OTEL_SPAN_ID_LEN]; /* chosen when the exchange begins */
+    struct otel_span_context remote;   /* server: the parent that came in, invalid: none */
+    struct otel_span_context parent;   /* client: what it hangs below, invalid: root */
+    uint64_t carry;                    /* of the remote parent, ours until the span owns it */
+    uint64_t cell; /* server: its own, 0 not open yet; client: of the exchange it serves */
+    struct otel_span_context serving; /* client: the context reading its response restores */
+    struct otel_http_head request, response;
+};
+
+/* --- what hooks tell, after the real call --- */
+
+/* n bytes came in through fd, into iov (only the first n bytes of it are valid). Not to be called
+ * for MSG_PEEK, MSG_ERRQUEUE or MSG_OOB. */
+void otel_wire_received(struct otel_connection *c, int fd, const struct iovec *iov, size_t iovcnt,
+                        size_t n);
+
+/* n bytes of the program's went out. Of a client what inject.h changed is not in them. */
+void otel_wire_sent(struct otel_connection *c, int fd, const struct iovec *iov, size_t iovcnt,
+                    size_t n);
+
+/* n bytes passed that cannot be seen (sendfile, splice, MSG_TRUNC). */
+void otel_wire_received_unseen(struct otel_connection *c, int fd, size_t n);
+void otel_wire_sent_unseen(struct otel_connection *c, int fd, size_t n);
+
+/* A call gave 0 (EOF; error 0) or failed with error; EAGAIN, EINTR and the like are ignored here.
+ */
+void otel_wire_receive_end(struct otel_connection *c, int fd, int error);
+void otel_wire_send_end(struct otel_connection *c, int fd, int error);
+
+/* The connection is over (closed, or verified away): what is under way ends. */
+void otel_wire_closed(struct otel_connection *c);
+
+/* Stops following: what is under way ends with what is known, later bytes are only counted. */
+void otel_wire_lost(struct otel_connection *c);
+
+/* --- the request side of a client, before the real call (inject.h) --- */
+
+/* The exchange whose request head is being sent, begun now when the connection is between messages.
+ * Chooses its parent (connection-bound and current context, serving.h). NULL: no room. */
+struct otel_exchange *otel_exchange_outgoing(struct otel_connection *c, int fd);
+
+/* The program's own head carries ctx: it becomes the parent, or the server exchange that received
+ * exactly this does. Before …_context only. */
+void otel_exchange_adopt(struct otel_exchange *x, const struct otel_span_context *ctx);
+
+/* Starts the span when that was not done and returns the context to send; invalid (all zero): send
+ * nothing. */
+const struct otel_span_context *otel_exchange_context(struct otel_exchange *x);
+
+/* Fork child: all are the parent's. */
+void otel_exchange_reset(void);
+
+struct otel_exchange *otel_exchange_get(uint64_t handle);
+
+#endif
