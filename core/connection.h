@@ -21,6 +21,7 @@
 #include "core/http1.h"
 #include "core/span_context.h"
 
+#define OTEL_PIPELINE_MAX 16   /* requests under way on one connection; more are not followed */
 #define OTEL_CONNECTIONS 65536 /* at once; sockets beyond are PLAIN, and logged once */
 
 enum otel_role {
@@ -32,7 +33,7 @@ enum otel_role {
 
 enum otel_protocol {
     OTEL_PROTOCOL_NEW,   /* no byte seen yet */
-    OTEL_PROTOCOL_HTTP1, /* followed by exchange.h */
+    OTEL_PROTOCOL_HTTP1, /* followed by observe.h */
     OTEL_PROTOCOL_OTHER, /* not ours, or not to be followed any more: bytes are counted */
 };
 
@@ -92,7 +93,12 @@ struct otel_connection {
     bool bound_async;      /* connect() did not complete at once */
     bool bound_unsure;     /* two exchanges used it at a time: it tells nothing any more */
 
-    uint64_t first, last;    /* exchanges under way, oldest first; handles, 0: none */
+    /* Exchanges under way, oldest first: a ring of handles, written by the request's direction,
+     * read by the response's. */
+    uint64_t queue[OTEL_PIPELINE_MAX];
+    _Atomic uint32_t queued, answered; /* put in, taken out, modulo 2^32 */
+    uint64_t requesting;               /* whose request is being read or sent; handle */
+
     uint32_t exchanges;      /* begun on this connection so far */
     uint64_t completed_turn; /* otel_serving_turn() when a response was complete last */
 

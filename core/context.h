@@ -21,6 +21,17 @@
  * attached or detached. */
 const struct otel_span_context *otel_context_current(void);
 
+/* Where the current context comes from. UNSURE: an implicit one that may be another's (serving.h);
+ * then, as for NONE, there is no current context. */
+enum otel_context_kind {
+    OTEL_CONTEXT_NONE,
+    OTEL_CONTEXT_UNSURE,
+    OTEL_CONTEXT_PROCESS,
+    OTEL_CONTEXT_IMPLICIT,
+    OTEL_CONTEXT_EXPLICIT,
+};
+const struct otel_span_context *otel_context_find(enum otel_context_kind *kind);
+
 /* Makes a copy of ctx current and returns a token for the matching detach. An attached context
  * whose frame was left without detach (longjmp, exception) stops counting by itself. */
 uint32_t otel_context_attach(const struct otel_span_context *ctx);
@@ -37,6 +48,10 @@ void otel_context_replace(uint32_t token, const struct otel_span_context *ctx);
 /* Opens a liveness cell for an exchange. Returns its handle, or 0 when there is no room (the
  * exchange then has no implicit context). */
 uint64_t otel_context_cell_open(void);
+
+/* The block of a live cell (serving.h), NULL: closed. */
+struct otel_cell;
+struct otel_cell *otel_context_cell(uint64_t cell);
 
 /* Ends the implicit context of that exchange for every thread that holds it. 0 is ignored. */
 void otel_context_cell_close(uint64_t cell);

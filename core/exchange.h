@@ -6,7 +6,8 @@
  *
  * The request side of a client runs in two steps around the real call: inject.h looks at the bytes
  * before they are sent and asks for the context to send (otel_exchange_outgoing, …_context), then
- * otel_wire_sent() follows those the kernel took. Everything else is seen after the fact.
+ * otel_observe_sent() (observe.h) follows those the kernel took. Everything else is seen after the
+ * fact.
  *
  * Contexts: core/serving.h. A server exchange opens a cell when its request head is complete; a
  * client exchange remembers the cell it serves, and reading its response makes that current.
@@ -20,7 +21,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/uio.h>
 
 #include "core/connection.h"
 #include "core/http_head.h"
@@ -30,7 +30,6 @@
 
 struct otel_exchange {
     uint64_t self;       /* its handle */
-    uint64_t next;       /* on the same connection */
     uint64_t connection; /* handle */
     bool server;
     bool started; /* span is */
@@ -51,32 +50,6 @@ struct otel_exchange {
     struct otel_http_head request, response;
 };
 
-/* --- what hooks tell, after the real call --- */
-
-/* n bytes came in through fd, into iov (only the first n bytes of it are valid). Not to be called
- * for MSG_PEEK, MSG_ERRQUEUE or MSG_OOB. */
-void otel_wire_received(struct otel_connection *c, int fd, const struct iovec *iov, size_t iovcnt,
-                        size_t n);
-
-/* n bytes of the program's went out. Of a client what inject.h changed is not in them. */
-void otel_wire_sent(struct otel_connection *c, int fd, const struct iovec *iov, size_t iovcnt,
-                    size_t n);
-
-/* n bytes passed that cannot be seen (sendfile, splice, MSG_TRUNC). */
-void otel_wire_received_unseen(struct otel_connection *c, int fd, size_t n);
-void otel_wire_sent_unseen(struct otel_connection *c, int fd, size_t n);
-
-/* A call gave 0 (EOF; error 0) or failed with error; EAGAIN, EINTR and the like are ignored here.
- */
-void otel_wire_receive_end(struct otel_connection *c, int fd, int error);
-void otel_wire_send_end(struct otel_connection *c, int fd, int error);
-
-/* The connection is over (closed, or verified away): what is under way ends. */
-void otel_wire_closed(struct otel_connection *c);
-
-/* Stops following: what is under way ends with what is known, later bytes are only counted. */
-void otel_wire_lost(struct otel_connection *c);
-
 /* --- the request side of a client, before the real call (inject.h) --- */
 
 /* The exchange whose request head is being sent, begun now when the connection is between messages.
@@ -95,5 +68,29 @@ const struct otel_span_context *otel_exchange_context(struct otel_exchange *x);
 void otel_exchange_reset(void);
 
 struct otel_exchange *otel_exchange_get(uint64_t handle);
+
+/* The one a response on this connection would answer, NULL: none is under way. */
+struct otel_exchange *otel_exchange_oldest(const struct otel_connection *c);
+
+/* --- for observe.c --- */
+
+/* A request begins on this connection: takes a place in its queue. NULL: no room, the connection
+ * cannot be followed any more. */
+struct otel_exchange *otel_exchange_begin(struct otel_connection *c, bool server, uint64_t now_ns);
+
+/* The one whose request is being read or sent. */
+struct otel_exchange *otel_exchange_requesting(const struct otel_connection *c);
+
+/* The request head of x is complete: its span starts (server) and gets its attributes; of a server
+ * the cell opens and becomes the thread's context. */
+void otel_exchange_request_head(struct otel_exchange *x, struct otel_connection *c, int fd);
+
+/* A response head is complete, 1xx other than 101 apart. */
+void otel_exchange_response_head(struct otel_exchange *x);
+
+/* Ends x, which is the connection's oldest, at now_ns; error: short name of a failure, "" none. One
+ * whose span never started leaves no trace. */
+void otel_exchange_finish(struct otel_exchange *x, struct otel_connection *c,
+                          struct otel_text error, uint64_t now_ns);
 
 #endif

@@ -30,13 +30,15 @@
 
 /* Block of a cell (context.c keeps the pool). */
 struct otel_cell {
+    _Atomic uint64_t exchange;    /* its handle */
     _Atomic uint32_t slot;        /* 1 + of the thread that read from it last, 0: none */
-    _Atomic uint32_t waiting;     /* counted as invisible there */
+    _Atomic uint32_t waiting;     /* 1 + slot where it is counted as invisible, 0: nowhere */
     _Atomic uint32_t outstanding; /* client requests and connects under way for it */
     _Atomic uint32_t ready;       /* request complete and response not begun */
     /* Connections that serve it (its own, then those bound to it); handles, oldest replaced. */
     _Atomic uint64_t connection[OTEL_SERVING_CONNECTIONS];
     _Atomic uint32_t connections;
+    _Atomic uint32_t ended;
 };
 
 /* The calling thread read from that exchange's connection, or its answer: the cell belongs to this

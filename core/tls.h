@@ -37,6 +37,8 @@ struct otel_tls {
     uint64_t rng[4];     /* xoshiro256++ state, valid when rng_generation == generation */
     uint32_t rng_generation;
     uint32_t private_fds;          /* this thread has a descriptor table of its own (privatefd.h) */
+    uint32_t serving_slot;         /* 1 + the thread's slot, 0: none yet (serving.h) */
+    uint64_t turn;                 /* event waits this thread returned from */
     uint64_t deeper;               /* pool handle of the block with deeper contexts, 0: none */
     struct otel_implicit implicit; /* context of the exchange being served; see context.h */
     struct otel_attached stack[OTEL_CONTEXT_INLINE_DEPTH];
