@@ -8,6 +8,7 @@
 
 #include "core/generation.h"
 #include "core/pool.h"
+#include "core/serving.h"
 #include "core/tls.h"
 
 /* Contexts deeper than the thread's inline ones: enough for recursion that anybody could read in a
@@ -24,7 +25,7 @@
 
 /* Any thread; the pools are lock-free. Mapped when first needed. */
 static struct otel_pool deeper_pool = OTEL_POOL(sizeof(struct otel_attached) * DEEPER, 64);
-static struct otel_pool cells = OTEL_POOL(0, 16384);
+static struct otel_pool cells = OTEL_POOL(sizeof(struct otel_cell), 16384);
 
 /* Written at start-up before any second thread, read-only afterwards. */
 static struct otel_span_context process_parent;
@@ -95,16 +96,48 @@ static void note_generation(void)
     otel_tls.generation = generation;
 }
 
-__attribute__((noinline)) const struct otel_span_context *otel_context_current(void)
+/* Below the explicit ones. */
+static const struct otel_span_context *find_implicit(enum otel_context_kind *kind)
+{
+    if (otel_tls.implicit.cell) {
+        if (!otel_pool_get(&cells, otel_tls.implicit.cell)) {
+            otel_tls.implicit.cell = 0;
+        } else if (otel_serving_unsure(otel_tls.implicit.cell)) {
+            *kind = OTEL_CONTEXT_UNSURE;
+            return NULL;
+        } else {
+            *kind = OTEL_CONTEXT_IMPLICIT;
+            return &otel_tls.implicit.ctx;
+        }
+    }
+    *kind = OTEL_CONTEXT_PROCESS;
+    if (otel_span_context_valid(&process_parent))
+        return &process_parent;
+    *kind = OTEL_CONTEXT_NONE;
+    return NULL;
+}
+
+const struct otel_span_context *otel_context_current(void)
+{
+    enum otel_context_kind kind;
+
+    return otel_context_find(&kind);
+}
+
+__attribute__((noinline)) const struct otel_span_context *
+otel_context_find(enum otel_context_kind *kind)
 {
     uintptr_t here = frame();
 
+    *kind = OTEL_CONTEXT_EXPLICIT;
     note_generation();
     for (uint32_t i = otel_tls.depth; i > 0; i--) {
         struct otel_attached *e = entry(i - 1);
 
-        if (!e)
+        if (!e) {
+            *kind = OTEL_CONTEXT_NONE;
             return NULL;
+        }
         if (!is_set(e))
             continue;
         if (__builtin_expect(here <= e->frame + FRAME_SLACK, 1) &&
@@ -115,12 +148,7 @@ __attribute__((noinline)) const struct otel_span_context *otel_context_current(v
         if (here > e->frame)
             pop();
     }
-    if (otel_tls.implicit.cell) {
-        if (otel_pool_get(&cells, otel_tls.implicit.cell))
-            return &otel_tls.implicit.ctx;
-        otel_tls.implicit.cell = 0;
-    }
-    return otel_span_context_valid(&process_parent) ? &process_parent : NULL;
+    return find_implicit(kind);
 }
 
 /* Makes room for entry depth i, after entries of frames that are gone. */
@@ -200,7 +228,17 @@ void otel_context_replace(uint32_t token, const struct otel_span_context *ctx)
 
 uint64_t otel_context_cell_open(void)
 {
-    return otel_pool_alloc(&cells);
+    uint64_t handle = otel_pool_alloc(&cells);
+    struct otel_cell *cell = otel_pool_get(&cells, handle);
+
+    if (cell)
+        memset(cell, 0, sizeof *cell);
+    return handle;
+}
+
+struct otel_cell *otel_context_cell(uint64_t cell)
+{
+    return otel_pool_get(&cells, cell);
 }
 
 void otel_context_cell_close(uint64_t cell)

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/serving.h"
+
+#include <string.h>
+
+#include "core/context.h"
+#include "core/tls.h"
+
+#define SLOTS 16384 /* threads that serve at a time; those beyond are never sure */
+#define NO_SLOT UINT32_MAX
+
+/* Counts of a thread. Padded: threads count on their own line. */
+struct slot {
+    _Alignas(64) _Atomic uint32_t taken;
+    _Atomic uint32_t open;    /* cells that are this thread's */
+    _Atomic uint32_t waiting; /* of them, those that wait for something invisible */
+};
+
+/* Any thread, atomic; a page of it is touched when its first thread serves. */
+static struct slot slots[SLOTS];
+/* Where the search for a free slot begins; a hint. */
+static _Atomic uint32_t next_slot;
+
+static struct slot *slot_of(uint32_t number)
+{
+    return number && number != NO_SLOT ? &slots[number - 1] : NULL;
+}
+
+static bool take(struct slot *slot)
+{
+    if (atomic_load_explicit(&slot->taken, memory_order_relaxed) ||
+        atomic_exchange_explicit(&slot->taken, 1, memory_order_acq_rel))
+        return false;
+    /* What an ended thread left open still counts there. */
+    if (!atomic_load_explicit(&slot->open, memory_order_relaxed))
+        return true;
+    atomic_store_explicit(&slot->taken, 0, memory_order_release);
+    return false;
+}
+
+static __attribute__((noinline)) uint32_t claim_slot(void)
+{
+    uint32_t first = atomic_load_explicit(&next_slot, memory_order_relaxed);
+
+    for (uint32_t i = 0; i < SLOTS; i++) {
+        uint32_t at = (first + i) % SLOTS;
+
+        if (take(&slots[at])) {
+            atomic_store_explicit(&next_slot, at + 1, memory_order_relaxed);
+            return at + 1;
+        }
+    }
+    return NO_SLOT;
+}
+
+static uint32_t own_slot(void)
+{
+    if (__builtin_expect(!otel_tls.serving_slot, 0))
+        otel_tls.serving_slot = claim_slot();
+    return otel_tls.serving_slot;
+}
+
+uint32_t otel_serving_slot(void)
+{
+    uint32_t number = own_slot();
+
+    return number == NO_SLOT ? 0 : number;
+}
+
+/* Counts the cell in its thread's slot as waiting, or nowhere. Several threads may do this at a
+ * time: whatever order they take, each count that was added is taken away by who replaces it. */
+static void recount(struct otel_cell *cell)
+{
+    bool waits = atomic_load_explicit(&cell->ready, memory_order_acquire) &&
+                 !atomic_load_explicit(&cell->outstanding, memory_order_acquire) &&
+                 !atomic_load_explicit(&cell->ended, memory_order_acquire);
+    uint32_t now = waits ? atomic_load_explicit(&cell->slot, memory_order_acquire) : 0;
+    uint32_t before;
+    struct slot *slot;
+
+    if (atomic_load_explicit(&cell->waiting, memory_order_relaxed) == now)
+        return;
+    before = atomic_exchange_explicit(&cell->waiting, now, memory_order_acq_rel);
+    if ((slot = slot_of(before)))
+        atomic_fetch_sub_explicit(&slot->waiting, 1, memory_order_acq_rel);
+    if ((slot = slot_of(now)))
+        atomic_fetch_add_explicit(&slot->waiting, 1, memory_order_acq_rel);
+}
+
+static void move(struct otel_cell *cell, uint32_t to)
+{
+    uint32_t before = atomic_exchange_explicit(&cell->slot, to, memory_order_acq_rel);
+    struct slot *slot;
+
+    if ((slot = slot_of(before)))
+        atomic_fetch_sub_explicit(&slot->open, 1, memory_order_acq_rel);
+    if ((slot = slot_of(to)))
+        atomic_fetch_add_explicit(&slot->open, 1, memory_order_acq_rel);
+    recount(cell);
+}
+
+void otel_serving_enter(const struct otel_span_context *ctx, uint64_t handle)
+{
+    struct otel_cell *cell = otel_context_cell(handle);
+    uint32_t number;
+
+    if (!cell) {
+        otel_context_implicit_clear();
+        return;
+    }
+    number = own_slot();
+    if (atomic_load_explicit(&cell->slot, memory_order_relaxed) != number)
+        move(cell, number);
+    otel_context_implicit_set(ctx, handle);
+}
+
+void otel_serving_ready(uint64_t handle, bool ready)
+{
+    struct otel_cell *cell = otel_context_cell(handle);
+
+    if (!cell || atomic_load_explicit(&cell->ready, memory_order_relaxed) == ready)
+        return;
+    atomic_store_explicit(&cell->ready, ready, memory_order_release);
+    recount(cell);
+}
+
+void otel_serving_outstanding(uint64_t handle, int change)
+{
+    struct otel_cell *cell = otel_context_cell(handle);
+
+    if (!cell)
+        return;
+    atomic_fetch_add_explicit(&cell->outstanding, (uint32_t)change, memory_order_acq_rel);
+    recount(cell);
+}
+
+void otel_serving_connection(uint64_t handle, uint64_t connection)
+{
+    struct otel_cell *cell = otel_context_cell(handle);
+    uint32_t at;
+
+    if (!cell || otel_serving_has(handle, connection))
+        return;
+    at = atomic_fetch_add_explicit(&cell->connections, 1, memory_order_relaxed);
+    /* The first is the exchange's own and stays. */
+    if (at >= OTEL_SERVING_CONNECTIONS)
+        at = 1 + (at - 1) % (OTEL_SERVING_CONNECTIONS - 1);
+    atomic_store_explicit(&cell->connection[at], connection, memory_order_relaxed);
+}
+
+bool otel_serving_has(uint64_t handle, uint64_t connection)
+{
+    struct otel_cell *cell = otel_context_cell(handle);
+
+    if (!cell || !connection)
+        return false;
+    for (int i = 0; i < OTEL_SERVING_CONNECTIONS; i++)
+        if (atomic_load_explicit(&cell->connection[i], memory_order_relaxed) == connection)
+            return true;
+    return false;
+}
+
+void otel_serving_end(uint64_t handle)
+{
+    struct otel_cell *cell = otel_context_cell(handle);
+
+    if (!cell || atomic_exchange_explicit(&cell->ended, 1, memory_order_acq_rel))
+        return;
+    move(cell, 0);
+    otel_context_cell_close(handle);
+}
+
+bool otel_serving_unsure(uint64_t handle)
+{
+    struct slot *slot = slot_of(otel_tls.serving_slot);
+    struct otel_cell *cell;
+    uint32_t waiting;
+
+    if (!slot)
+        return otel_tls.serving_slot == NO_SLOT;
+    waiting = atomic_load_explicit(&slot->waiting, memory_order_acquire);
+    if (!waiting)
+        return false;
+    cell = otel_context_cell(handle);
+    if (cell && atomic_load_explicit(&cell->waiting, memory_order_acquire) == otel_tls.serving_slot)
+        waiting--;
+    return waiting > 0;
+}
+
+uint32_t otel_serving_open(void)
+{
+    struct slot *slot = slot_of(otel_tls.serving_slot);
+
+    return slot ? atomic_load_explicit(&slot->open, memory_order_relaxed) : 0;
+}
+
+uint64_t otel_serving_cell(void)
+{
+    enum otel_context_kind kind;
+
+    otel_context_find(&kind);
+    return kind == OTEL_CONTEXT_IMPLICIT ? otel_tls.implicit.cell : 0;
+}
+
+void otel_serving_turn_next(void)
+{
+    otel_tls.turn++;
+}
+
+uint64_t otel_serving_turn(void)
+{
+    return otel_tls.turn;
+}
+
+void otel_serving_leave(void)
+{
+    struct slot *slot = slot_of(otel_tls.serving_slot);
+
+    otel_tls.serving_slot = 0;
+    if (slot)
+        atomic_store_explicit(&slot->taken, 0, memory_order_release);
+}
+
+void otel_serving_reset(void)
+{
+    for (uint32_t i = 0; i < SLOTS; i++)
+        if (atomic_load_explicit(&slots[i].taken, memory_order_relaxed) ||
+            atomic_load_explicit(&slots[i].open, memory_order_relaxed))
+            memset(&slots[i], 0, sizeof slots[i]);
+    otel_tls.serving_slot = 0;
+}
