@@ -27,7 +27,7 @@ struct otel_http_head {
     struct otel_extract extract; /* traceparent and kin (propagation.h) */
     size_t captured_count;
     struct {
-        struct otel_text name, value; /* name in lower case, as configured: constant memory */
+        struct otel_text name, value; /* name in lower case: constant memory */
     } captured[OTEL_HTTP_CAPTURED_MAX];
     uint64_t block; /* handle of the block that holds the slices, 0: they are the caller's */
     uint32_t block_used;
@@ -41,8 +41,8 @@ bool otel_http_head_wants_request(const char *name, size_t len);
 bool otel_http_head_wants_response(const char *name, size_t len);
 
 /* Of a START or HEADER event. response: which list of captured headers applies. Slices are not
- * copied. A header that comes twice: the first one counts, lists (x-forwarded-for, tracestate …)
- * apart. */
+ * copied. A header that comes twice: the first one counts, but all values of tracestate, baggage
+ * and captured headers are kept. */
 void otel_http_head_start(struct otel_http_head *head, const struct otel_http1 *parser,
                           const struct otel_http1_text *text);
 void otel_http_head_add(struct otel_http_head *head, bool response,
@@ -53,7 +53,8 @@ void otel_http_head_add(struct otel_http_head *head, bool response,
  * half right. */
 void otel_http_head_keep(struct otel_http_head *head);
 
-/* Forgets everything and gives the block back. A zeroed head is a cleared one. */
+/* Forgets everything and gives the block back. A zeroed head is a cleared one (not the other way
+ * round: arrays keep what they held behind their counts). */
 void otel_http_head_clear(struct otel_http_head *head);
 
 /* Fork child: the blocks are gone. */

@@ -90,6 +90,13 @@ static void set_first(struct otel_text *slot, struct otel_text value)
         *slot = value;
 }
 
+bool otel_extract_wants(const char *name, size_t len)
+{
+    enum header header = find_header(name, len);
+
+    return header != HEADERS && headers[header].read_by & enabled;
+}
+
 bool otel_extract_header(struct otel_extract *e, const char *name, size_t name_len,
                          const char *value, size_t value_len)
 {

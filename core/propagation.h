@@ -46,6 +46,9 @@ struct otel_extract {
 bool otel_extract_header(struct otel_extract *extract, const char *name, size_t name_len,
                          const char *value, size_t value_len);
 
+/* Would otel_extract_header() take a header of this name? */
+bool otel_extract_wants(const char *name, size_t len);
+
 /* Lets the propagators decide, in the order tracecontext, b3, b3multi (the first valid context
  * wins) and baggage. tracestate and baggage go to *state and *baggage, joined, into the caller's
  * buffers; lengths 0 when none. Returns true when *ctx holds a valid remote context (carry 0).
