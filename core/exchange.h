@@ -32,9 +32,10 @@ struct otel_exchange {
     uint64_t self;       /* its handle */
     uint64_t connection; /* handle */
     bool server;
-    bool started; /* span is */
-    bool adopted; /* parent came with the program's own request head */
-    bool sent;    /* a byte of the request went out or came in */
+    bool started;   /* span is */
+    bool adopted;   /* parent came with the program's own request head */
+    bool sent;      /* a byte of the request went out or came in */
+    bool head_done; /* the request head is complete */
     bool request_done;
     bool response_begun;
     bool head_request, connect_request; /* method HEAD, CONNECT */

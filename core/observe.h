@@ -24,6 +24,10 @@
 void otel_observe_received(struct otel_connection *c, int fd, const struct iovec *iov,
                            size_t iovcnt, size_t n);
 
+/* Before bytes are looked at that are only about to be sent (inject.h): sets the parsers up, and
+ * makes a client of an inherited socket. */
+void otel_observe_prepare(struct otel_connection *c);
+
 /* n bytes of the program's went out. Of a client what inject.h changed is not in them. */
 void otel_observe_sent(struct otel_connection *c, int fd, const struct iovec *iov, size_t iovcnt,
                        size_t n);

@@ -11,10 +11,12 @@
 #include "core/counters.h"
 #include "core/exporter.h"
 #include "core/generation.h"
+#include "core/inbound.h"
 #include "core/log.h"
 #include "core/privatefd.h"
 #include "core/propagation.h"
 #include "core/queue.h"
+#include "core/serving.h"
 #include "core/store.h"
 
 /* Written in the constructor; false until then: hooks pass through. */
@@ -30,6 +32,8 @@ static void after_fork(void)
     otel_store_reset();
     otel_carry_reset();
     otel_context_reset();
+    otel_serving_reset();
+    otel_inbound_reset();
     otel_exporter_reset();
     otel_batch_reset();
     atomic_flag_clear(&summed);

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/serving.h"
+
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "core/context.h"
+#include "core/generation.h"
+#include "core/tls.h"
+
+static struct otel_span_context context_of(uint8_t n)
+{
+    struct otel_span_context ctx = {.flags = OTEL_FLAG_SAMPLED};
+
+    memset(ctx.trace_id, n, sizeof ctx.trace_id);
+    memset(ctx.span_id, n, sizeof ctx.span_id);
+    return ctx;
+}
+
+/* A server exchange the calling thread read from. */
+static uint64_t served(uint8_t n)
+{
+    struct otel_span_context ctx = context_of(n);
+    uint64_t cell = otel_context_cell_open();
+
+    otel_serving_enter(&ctx, cell);
+    return cell;
+}
+
+static void setup(void)
+{
+    otel_generation_init();
+    otel_context_implicit_clear();
+}
+
+TestSuite(serving, .init = setup);
+
+static enum otel_context_kind kind(void)
+{
+    enum otel_context_kind k;
+
+    otel_context_find(&k);
+    return k;
+}
+
+Test(serving, what_was_read_last_is_current)
+{
+    uint64_t first = served(1), second = served(2);
+
+    cr_assert_eq(otel_context_current()->span_id[0], 2);
+    cr_assert_eq(otel_serving_cell(), second);
+    cr_assert_eq(otel_serving_open(), 2);
+    otel_serving_end(second);
+    cr_assert_null(otel_context_current());
+    cr_assert_eq(otel_serving_cell(), 0);
+    cr_assert_eq(otel_serving_open(), 1);
+    otel_serving_end(first);
+    cr_assert_eq(otel_serving_open(), 0);
+}
+
+Test(serving, entering_an_ended_exchange_clears)
+{
+    uint64_t cell = served(1);
+    struct otel_span_context ctx = context_of(1);
+
+    otel_serving_end(cell);
+    otel_serving_enter(&ctx, cell);
+    cr_assert_eq(kind(), OTEL_CONTEXT_NONE);
+    otel_serving_end(cell);
+    otel_serving_end(0);
+    cr_assert_eq(otel_serving_open(), 0);
+}
+
+Test(serving, another_that_waits_unseen_makes_it_a_guess)
+{
+    uint64_t first = served(1);
+    uint64_t second;
+
+    otel_serving_ready(first, true);
+    cr_assert_eq(kind(), OTEL_CONTEXT_IMPLICIT, "its own waiting does not count");
+    second = served(2);
+    cr_assert_eq(kind(), OTEL_CONTEXT_UNSURE);
+    cr_assert_null(otel_context_current());
+    cr_assert_eq(otel_serving_cell(), 0);
+    /* A client request of the first is under way: what it waits for can be seen. */
+    otel_serving_outstanding(first, 1);
+    cr_assert_eq(kind(), OTEL_CONTEXT_IMPLICIT);
+    otel_serving_outstanding(first, -1);
+    cr_assert_eq(kind(), OTEL_CONTEXT_UNSURE);
+    /* Its response has begun. */
+    otel_serving_ready(first, false);
+    cr_assert_eq(kind(), OTEL_CONTEXT_IMPLICIT);
+    otel_serving_ready(first, true);
+    otel_serving_end(first);
+    cr_assert_eq(kind(), OTEL_CONTEXT_IMPLICIT);
+    otel_serving_end(second);
+}
+
+Test(serving, a_request_that_still_comes_in_is_not_waiting_unseen)
+{
+    uint64_t first = served(1), second = served(2);
+
+    cr_assert_eq(kind(), OTEL_CONTEXT_IMPLICIT);
+    cr_assert_eq(otel_context_current()->span_id[0], 2);
+    otel_serving_end(first);
+    otel_serving_end(second);
+}
+
+static void *read_elsewhere(void *arg)
+{
+    struct otel_span_context ctx = context_of(1);
+
+    otel_serving_enter(&ctx, *(uint64_t *)arg);
+    cr_assert_eq(kind(), OTEL_CONTEXT_IMPLICIT);
+    cr_assert_eq(otel_serving_open(), 1);
+    otel_serving_leave();
+    return NULL;
+}
+
+Test(serving, an_exchange_is_the_last_readers)
+{
+    uint64_t first = served(1), second;
+    pthread_t thread;
+
+    otel_serving_ready(first, true);
+    second = served(2);
+    cr_assert_eq(kind(), OTEL_CONTEXT_UNSURE);
+    pthread_create(&thread, NULL, read_elsewhere, &first);
+    pthread_join(thread, NULL);
+    cr_assert_eq(kind(), OTEL_CONTEXT_IMPLICIT, "another thread has taken it over");
+    cr_assert_eq(otel_serving_open(), 1);
+    otel_serving_end(first);
+    otel_serving_end(second);
+}
+
+Test(serving, an_ended_thread_leaves_its_slot)
+{
+    uint64_t cells[300];
+
+    /* A slot with open cells is not given to the next thread. */
+    for (int i = 0; i < 300; i++) {
+        pthread_t thread;
+
+        cells[i] = otel_context_cell_open();
+        pthread_create(&thread, NULL, read_elsewhere, &cells[i]);
+        pthread_join(thread, NULL);
+    }
+    for (int i = 0; i < 300; i++)
+        otel_serving_end(cells[i]);
+}
+
+Test(serving, connections_of_an_exchange)
+{
+    uint64_t cell = served(1);
+
+    cr_assert_not(otel_serving_has(cell, 77));
+    for (uint64_t c = 1; c <= 9; c++) {
+        otel_serving_connection(cell, c << 32 | 7);
+        otel_serving_connection(cell, c << 32 | 7);
+        cr_assert(otel_serving_has(cell, c << 32 | 7));
+    }
+    cr_assert(otel_serving_has(cell, 1ull << 32 | 7), "its own stays");
+    cr_assert_not(otel_serving_has(cell, 0));
+    otel_serving_end(cell);
+    cr_assert_not(otel_serving_has(cell, 1ull << 32 | 7));
+}
+
+Test(serving, turns)
+{
+    uint64_t before = otel_serving_turn();
+
+    otel_serving_turn_next();
+    cr_assert_eq(otel_serving_turn(), before + 1);
+}
+
+struct churn {
+    uint64_t cell[64];
+};
+
+static void *churn(void *arg)
+{
+    struct churn *c = arg;
+
+    for (int i = 0; i < 20000; i++) {
+        struct otel_span_context ctx = context_of(3);
+        uint64_t cell = c->cell[i % 64];
+
+        otel_serving_enter(&ctx, cell);
+        otel_serving_ready(cell, i % 3);
+        otel_serving_outstanding(cell, 1);
+        otel_serving_ready(cell, i % 2);
+        otel_serving_outstanding(cell, -1);
+    }
+    otel_serving_leave();
+    return NULL;
+}
+
+Test(serving, counts_come_out_even)
+{
+    struct churn c;
+    pthread_t thread[2];
+    uint64_t own;
+
+    for (int i = 0; i < 64; i++)
+        c.cell[i] = otel_context_cell_open();
+    for (int i = 0; i < 2; i++)
+        pthread_create(&thread[i], NULL, churn, &c);
+    churn(&c);
+    for (int i = 0; i < 2; i++)
+        pthread_join(thread[i], NULL);
+    for (int i = 0; i < 64; i++)
+        otel_serving_end(c.cell[i]);
+    own = served(1);
+    cr_assert_eq(otel_serving_open(), 1);
+    cr_assert_eq(kind(), OTEL_CONTEXT_IMPLICIT);
+    otel_serving_end(own);
+}
+
+Test(serving, a_child_starts_with_nothing)
+{
+    served(1);
+    otel_context_reset();
+    otel_serving_reset();
+    cr_assert_eq(kind(), OTEL_CONTEXT_NONE);
+    cr_assert_eq(otel_serving_open(), 0);
+    served(2);
+    cr_assert_eq(otel_serving_open(), 1);
+}
