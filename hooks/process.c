@@ -10,7 +10,7 @@
 
 OTEL_HOOK_LIBC(void, exit, (int status))
 {
-    otel_exit_stop();
+    otel_exit_end();
     OTEL_REAL(exit)(status);
 }
 

@@ -40,6 +40,19 @@ void otel_exit_stop(void)
     guarded(otel_tracer_stop);
 }
 
+/* First, for what is told now may be the first there is to export. */
+void otel_exit_end(void)
+{
+    int saved = errno;
+
+    if (otel_preload_active() && !otel_guard_inside()) {
+        for (void (*const *f)(void) = __start_otel_exits; f < __stop_otel_exits; f++)
+            (*f)();
+    }
+    errno = saved;
+    otel_exit_stop();
+}
+
 void otel_exit_flush(void)
 {
     guarded(otel_tracer_flush);
@@ -78,7 +91,7 @@ static int wrapped_main(int argc, char **argv, char **envp)
     pthread_cleanup_push(main_unwound, NULL);
     status = program_main(argc, argv, envp);
     pthread_cleanup_pop(0);
-    otel_exit_stop();
+    otel_exit_end();
     return status;
 }
 

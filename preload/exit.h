@@ -14,6 +14,10 @@
  * still used them, or was joined later, crashed its host. Idempotent. */
 void otel_exit_stop(void);
 
+/* The same when the host calls exit() or returns from main: what hooks have registered for that
+ * moment (OTEL_AT_EXIT) comes first. */
+void otel_exit_end(void);
+
 /* Before an exec or an exit without handlers: exports what has ended, within the same time. The
  * process may go on. */
 void otel_exit_flush(void);

@@ -25,6 +25,11 @@
  * The real function's type is that of the system header (__typeof__), so a wrong signature does not
  * compile.
  *
+ * What a family has to do besides, at the process's start and end, is registered the same way:
+ *
+ *     static void replace_streams(void) { … }
+ *     OTEL_AT_START(replace_streams);                      OTEL_AT_EXIT(…) likewise
+ *
  * Rules of a body: the pass-through path first; one real call on each path; errno as the real call
  * left it; no malloc, stdio or lock around libc hooks; at most 15 lines.
  */
@@ -99,5 +104,24 @@ extern struct otel_hook __stop_otel_hooks[] __attribute__((visibility("hidden"))
 
 /* The wanted function NAME of a copy, typed; NULL when the copy has none (an older version). */
 #define OTEL_WANTED_IN(LIBRARY, NAME) ((__typeof__(&NAME))(LIBRARY)->real[otel_slot_##NAME])
+
+/* FUNCTION, void (*)(void), runs in our constructor when the engine has started, and before most of
+ * the host's code; not in a process we do nothing in. Keep system calls few: every program pays. */
+#define OTEL_AT_START(FUNCTION)                         \
+    static void (*const otel_at_start_##FUNCTION)(void) \
+        __attribute__((used, section("otel_starts"))) = FUNCTION
+
+/* FUNCTION runs when the host calls exit() or returns from main, before the engine ends and before
+ * the host's atexit handlers; outside the guard, maybe more than once, maybe while other threads go
+ * on, maybe in a vfork child. It must find out without a system call that it has nothing to do. */
+#define OTEL_AT_EXIT(FUNCTION)                         \
+    static void (*const otel_at_exit_##FUNCTION)(void) \
+        __attribute__((used, section("otel_exits"))) = FUNCTION
+
+/* The registered functions; bounds set by the linker, zero when there are none. */
+extern void (*const __start_otel_starts[])(void) __attribute__((weak, visibility("hidden")));
+extern void (*const __stop_otel_starts[])(void) __attribute__((weak, visibility("hidden")));
+extern void (*const __start_otel_exits[])(void) __attribute__((weak, visibility("hidden")));
+extern void (*const __stop_otel_exits[])(void) __attribute__((weak, visibility("hidden")));
 
 #endif

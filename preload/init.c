@@ -9,6 +9,7 @@
 #include "core/tracer.h"
 #include "preload/elf.h"
 #include "preload/exit.h"
+#include "preload/hook.h"
 #include "preload/module.h"
 #include "preload/ownfd.h"
 #include "preload/real.h"
@@ -60,6 +61,8 @@ static void start_engine(void)
     otel_generation_on_fork(otel_ownfd_forget);
     otel_real_activate();
     __atomic_store_n(&otel_preload_is_active, true, __ATOMIC_RELAXED);
+    for (void (*const *f)(void) = __start_otel_starts; f < __stop_otel_starts; f++)
+        (*f)();
 }
 
 __attribute__((constructor)) static void start(void)
