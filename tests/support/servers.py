@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Servers under test as child processes: started, found ready when they accept, ended by their own
+process id.
+
+    with Server([...command...], port=port, shim=True, collector=c) as server:
+        … server.port …
+    server.rc, server.stdout, server.stderr, server.log
+
+A command that prints its port as its first line needs no port=. Ended by closing its standard
+input, and a signal besides where signal= says so.
+"""
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from harness import SHIM, TIMEOUT, environment, shim_environment  # noqa: E402
+from spans import ROOT  # noqa: E402
+
+PYTHON = "/usr/bin/python3"
+APPS = os.path.join(ROOT, "tests", "apps")
+# Spans come soon, and none is dropped for want of room: what is counted here is parents.
+SPANS_SOON = {"OTEL_BSP_SCHEDULE_DELAY": "100", "OTEL_BSP_MAX_QUEUE_SIZE": "65536",
+              "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "4096"}
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        return s.getsockname()[1]
+
+
+def accepts(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT).close()
+        return True
+    except ConnectionRefusedError:
+        return False
+
+
+class Server:
+    def __init__(self, cmd, port=None, shim=False, collector=None, env=None, cwd=None,
+                 signal=None):
+        self.cmd, self.port, self.signal = cmd, port, signal
+        self.rc = self.stdout = self.stderr = None
+        self.files = contextlib.ExitStack()
+        folder = self.files.enter_context(tempfile.TemporaryDirectory(prefix="otel-test-"))
+        self.paths = [os.path.join(folder, n) for n in ("stdout", "stderr", "log")]
+        full = (shim_environment(collector.url, {**SPANS_SOON, **(env or {})}, self.paths[2])
+                if shim else environment(env))
+        # Files, not pipes: nobody reads while the server runs, and it must not wait for us.
+        with open(self.paths[0], "wb") as out, open(self.paths[1], "wb") as err:
+            self.child = subprocess.Popen(
+                cmd, env=full, cwd=cwd, stdin=subprocess.PIPE, stderr=err,
+                stdout=out if port else subprocess.PIPE)
+        try:
+            if port:
+                self._wait_until_it_accepts()
+            else:
+                self.port = int(self.child.stdout.readline())
+        except ValueError:
+            self._died()
+
+    def _wait_until_it_accepts(self):
+        while not accepts(self.port):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.child.wait(timeout=0.02)
+                self._died()
+
+    def _died(self):
+        self.stop()
+        raise AssertionError(f"{self.cmd} did not start: {self.rc}\n{self.stdout!r}\n"
+                             f"{self.stderr!r}\n{self.log}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.stop()
+
+    def stop(self):
+        """Ends it and collects what it said. Twice is once."""
+        if self.rc is not None:
+            return
+        with contextlib.suppress(OSError):
+            self.child.stdin.close()
+        if self.signal and self.child.poll() is None:
+            self.child.send_signal(self.signal)
+        try:
+            self.rc = self.child.wait(timeout=TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait()
+            raise AssertionError(f"{self.cmd} does not end") from None
+        finally:
+            if self.child.stdout:
+                self.child.stdout.close()
+            texts = []
+            for path in self.paths:
+                with contextlib.suppress(FileNotFoundError), open(path, "rb") as f:
+                    texts.append(f.read())
+                    continue
+                texts.append(b"")
+            self.stdout, self.stderr, log = texts
+            self.log = log.decode(errors="replace")
+            self.files.close()
+
+
+def nginx(folder, body, workers=1):
+    """Command of an nginx in the foreground; body: what its http block holds."""
+    conf = os.path.join(folder, "nginx.conf")
+    paths = "\n".join(f"{kind}_temp_path {folder}/{kind};"
+                      for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    with open(conf, "w", encoding="ascii") as f:
+        f.write(f"daemon off; worker_processes {workers}; user root; pid {folder}/nginx.pid;\n"
+                f"error_log {folder}/error.log;\nevents {{ worker_connections 1024; }}\n"
+                f"http {{ access_log off; default_type text/plain; {paths}\n"
+                f"keepalive_requests 100000;\n{body} }}\n")
+    return ["/usr/sbin/nginx", "-e", f"{folder}/error.log", "-p", folder, "-c", conf]
+
+
+def haproxy(folder, port, upstream, threads=2, server=""):
+    """Command of a haproxy in the foreground that proxies port to upstream."""
+    conf = os.path.join(folder, "haproxy.cfg")
+    with open(conf, "w", encoding="ascii") as f:
+        f.write(f"global\n    nbthread {threads}\n"
+                "defaults\n    mode http\n    timeout connect 30s\n    timeout client 60s\n"
+                "    timeout server 60s\n    timeout queue 60s\n"
+                f"frontend f\n    bind 127.0.0.1:{port}\n    default_backend b\n"
+                f"backend b\n    server s 127.0.0.1:{upstream} {server}\n")
+    return ["/usr/sbin/haproxy", "-db", "-f", conf]
+
+
+def hooks_sockets():
+    """Does the library as built observe sockets at all?"""
+    out = subprocess.run(["nm", "-D", "--defined-only", SHIM], capture_output=True, text=True,
+                         check=True).stdout
+    names = {line.split()[-1] for line in out.splitlines()}
+    return {"accept4", "recv", "send"} <= names
+
+
+def needs_sockets(case):
+    """For a test of what the socket hooks make: the library may not have them yet."""
+    if not hooks_sockets():
+        raise unittest.SkipTest("the library as built hooks no sockets")
+    return case
