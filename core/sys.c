@@ -107,6 +107,32 @@ static int sys_futex_wake(_Atomic uint32_t *word, int count)
     return (int)SYS(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
 }
 
+static int sys_getsockopt(int fd, int level, int name, void *value, unsigned *len)
+{
+    return (int)SYS(SYS_getsockopt, fd, level, name, value, len);
+}
+
+static int sys_getsockname(int fd, void *addr, unsigned *len)
+{
+    return (int)SYS(SYS_getsockname, fd, addr, len);
+}
+
+static int sys_getpeername(int fd, void *addr, unsigned *len)
+{
+    return (int)SYS(SYS_getpeername, fd, addr, len);
+}
+
+/* 64-bit machines: the kernel's struct is libc's. */
+static int sys_fstat(int fd, struct stat *st)
+{
+    return (int)SYS(SYS_fstat, fd, st);
+}
+
+static int sys_getrlimit(int resource, struct rlimit *limit)
+{
+    return (int)SYS(SYS_prlimit64, 0, resource, NULL, limit);
+}
+
 /* Written by unit tests only, with one thread running. */
 struct otel_sys otel_sys = {
     .open = sys_open,
@@ -122,6 +148,11 @@ struct otel_sys otel_sys = {
     .gettid = sys_gettid,
     .futex_wait = sys_futex_wait,
     .futex_wake = sys_futex_wake,
+    .getsockopt = sys_getsockopt,
+    .getsockname = sys_getsockname,
+    .getpeername = sys_getpeername,
+    .fstat = sys_fstat,
+    .getrlimit = sys_getrlimit,
 };
 
 ssize_t otel_sys_read_file(const char *path, char *buf, size_t cap)

@@ -11,6 +11,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -29,6 +31,11 @@ struct otel_sys {
     /* FUTEX_WAIT_PRIVATE until *word != expected, a wake, or the time; timeout_ns < 0: for ever. */
     int (*futex_wait)(const _Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns);
     int (*futex_wake)(_Atomic uint32_t *word, int count);
+    int (*getsockopt)(int fd, int level, int name, void *value, unsigned *len);
+    int (*getsockname)(int fd, void *addr, unsigned *len);
+    int (*getpeername)(int fd, void *addr, unsigned *len);
+    int (*fstat)(int fd, struct stat *st);
+    int (*getrlimit)(int resource, struct rlimit *limit);
 };
 
 extern struct otel_sys otel_sys;

@@ -9,7 +9,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static char path[] = "/tmp/otel-sys-XXXXXX";
@@ -39,6 +41,38 @@ Test(sys, results_are_the_kernels_and_errno_is_kept)
     cr_assert_eq(otel_sys_read_file("/nonexistent", &c, 1), -ENOENT);
     cr_assert_eq(otel_sys_write_all(-1, "x", 1), -EBADF);
     cr_assert_eq(otel_sys_write_quiet(-1, "x", 1), -EBADF);
+    cr_assert_eq(errno, 4711);
+}
+
+Test(sys, asks_of_descriptors_as_libc_does)
+{
+    struct sockaddr_storage addr;
+    struct stat st, want;
+    struct rlimit limit, libc;
+    int pair[2], type = 0;
+    unsigned len = sizeof type;
+
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    cr_assert_eq(otel_sys.getsockopt(pair[0], SOL_SOCKET, SO_TYPE, &type, &len), 0);
+    cr_assert_eq(type, SOCK_STREAM);
+    len = sizeof addr;
+    cr_assert_eq(otel_sys.getsockname(pair[0], &addr, &len), 0);
+    cr_assert_eq(addr.ss_family, AF_UNIX);
+    len = sizeof addr;
+    cr_assert_eq(otel_sys.getpeername(pair[0], &addr, &len), 0);
+    cr_assert_eq(len, sizeof addr.ss_family);
+    cr_assert_eq(otel_sys.fstat(pair[0], &st), 0);
+    cr_assert_eq(fstat(pair[0], &want), 0);
+    cr_assert_eq(memcmp(&st, &want, sizeof st), 0);
+    cr_assert_eq(otel_sys.getrlimit(RLIMIT_NOFILE, &limit), 0);
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &libc), 0);
+    cr_assert_eq(limit.rlim_max, libc.rlim_max);
+    errno = 4711;
+    cr_assert_eq(otel_sys.getsockopt(-1, SOL_SOCKET, SO_TYPE, &type, &len), -EBADF);
+    cr_assert_eq(otel_sys.getpeername(STDIN_FILENO + 900, &addr, &len), -EBADF);
+    cr_assert_eq(otel_sys.getsockname(-1, &addr, &len), -EBADF);
+    cr_assert_eq(otel_sys.fstat(-1, &st), -EBADF);
+    cr_assert_eq(otel_sys.getrlimit(-1, &limit), -EINVAL);
     cr_assert_eq(errno, 4711);
 }
 
