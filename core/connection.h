@@ -67,24 +67,25 @@ struct otel_address {
 };
 
 struct otel_connection {
-    uint64_t self;              /* its handle */
-    _Atomic uint32_t refs;      /* descriptors that name it, and calls that are inside */
-    uint32_t generation;        /* the process generation it was last used in */
-    uint64_t cookie;            /* identity of the socket, 0: not read yet */
-    uint8_t role;               /* enum otel_role */
-    uint8_t transport;          /* enum otel_transport */
-    uint8_t family;             /* AF_INET, AF_INET6, AF_UNIX */
-    bool ignored_name;          /* on our list of chatter: no socket span (socket_span.h) */
-    bool stream;                /* SOCK_STREAM */
-    bool inherited;             /* classified at first use, not seen opened */
-    _Atomic uint8_t protocol;   /* enum otel_protocol */
-    _Atomic uint8_t connecting; /* a connect() is under way (socket_span.h) */
+    _Atomic uint64_t self;       /* its handle; 0 once the last descriptor is closed */
+    _Atomic uint32_t refs;       /* descriptors that name it, and calls that are inside */
+    _Atomic uint32_t generation; /* the process generation it was last used in, 0: being renewed */
+    _Atomic uint64_t cookie;     /* identity of the socket, 0: not read yet */
+    uint8_t role;                /* enum otel_role */
+    uint8_t transport;           /* enum otel_transport */
+    uint8_t family;              /* AF_INET, AF_INET6, AF_UNIX */
+    bool ignored_name;           /* on our list of chatter: no socket span (socket_span.h) */
+    bool stream;                 /* SOCK_STREAM */
+    bool inherited;              /* classified at first use, not seen opened */
+    _Atomic uint8_t protocol;    /* enum otel_protocol */
+    _Atomic uint8_t connecting;  /* a connect() is under way (socket_span.h) */
 
     uint64_t opened_ns;              /* connect, accept or first sight; CLOCK_MONOTONIC */
     uint64_t connected_ns;           /* of a client: the attempt's end, 0: not yet */
     int connect_error;               /* errno of the attempt, 0 */
-    struct otel_address peer, local; /* local is read when first asked for */
-    bool local_known;
+    struct otel_address peer, local; /* read when first asked for */
+    bool peer_known, local_known;    /* the kernel was asked or told us; "" is an answer */
+    bool finished;                   /* otel_connection_finish_all() was here */
 
     /* What was current at connect(), for the requests to come; cell 0: nothing was. */
     struct otel_span_context bound;
@@ -138,6 +139,10 @@ struct otel_connection *otel_connection_open(int fd, int domain, int type, enum 
 
 /* fd does not concern us from now on (libcurl's, ours). */
 void otel_connection_disown(int fd);
+
+/* A PLAIN fd has become something else: a UDP socket that was connected, a descriptor received from
+ * another process. Looks at it anew; NULL: it still does not concern us. */
+struct otel_connection *otel_connection_reconsider(int fd);
 
 /* to now names what from names (dup family; F_DUPFD); what to named before was closed. Does nothing
  * in a vfork child. */
