@@ -3,14 +3,21 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/close_range.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "core/connection.h"
 #include "preload/ownfd.h"
 
-/* Closing one of ours is the one call we fake: for the host that number is not open. */
+/* Closing one of ours is the one call we fake: for the host that number is not open.
+ * What was known of a number is forgotten before the real call: after it, another thread may have
+ * the number already. */
 OTEL_HOOK_LIBC(int, close, (int fd))
 {
+    if (otel_fd_get(fd) > OTEL_FD_PLAIN)
+        otel_connection_close(fd);
     if (!otel_ownfd_any() || !otel_ownfd_guards(fd))
         return OTEL_REAL(close)(fd);
     errno = EBADF;
@@ -22,6 +29,8 @@ static int close_around_ours(unsigned first, unsigned last);
 /* With flags the call passes: CLOEXEC changes nothing for ours, UNSHARE leaves our table behind. */
 OTEL_HOOK_LIBC(int, close_range, (unsigned first, unsigned last, int flags))
 {
+    if (first <= last && (flags & ~CLOSE_RANGE_UNSHARE) == 0)
+        otel_connection_close_range(first, last);
     if (!otel_ownfd_any() || flags || otel_ownfd_next(first, last) < 0)
         return OTEL_REAL(close_range)(first, last, flags);
     return close_around_ours(first, last);
@@ -59,6 +68,7 @@ OTEL_HOOK_LIBC(void, closefrom, (int low))
     int first = low > 0 ? low : 0;
     int saved = errno;
 
+    otel_connection_close_range((unsigned)first, UINT_MAX);
     if (!otel_ownfd_any() || otel_ownfd_next((unsigned)first, UINT_MAX) < 0) {
         OTEL_REAL(closefrom)(low);
         return;
@@ -68,16 +78,32 @@ OTEL_HOOK_LIBC(void, closefrom, (int low))
     errno = saved;
 }
 
-OTEL_HOOK_LIBC(int, dup2, (int from, int to))
+/* libc closes the stream's descriptor where no hook sees it. */
+static void forget_stream(FILE *stream)
 {
-    if (otel_ownfd_any() && from != to && otel_ownfd_guards(to))
-        otel_ownfd_yield(to);
-    return OTEL_REAL(dup2)(from, to);
+    int saved = errno;
+
+    if (stream && otel_fdtable.size)
+        otel_connection_close(fileno_unlocked(stream));
+    errno = saved;
 }
 
-OTEL_HOOK_LIBC(int, dup3, (int from, int to, int flags))
+OTEL_HOOK_LIBC(int, fclose, (FILE * stream))
 {
-    if (otel_ownfd_any() && from != to && otel_ownfd_guards(to))
-        otel_ownfd_yield(to);
-    return OTEL_REAL(dup3)(from, to, flags);
+    forget_stream(stream);
+    return OTEL_REAL(fclose)(stream);
+}
+
+OTEL_HOOK_LIBC(FILE *, freopen,
+               (const char *restrict path, const char *restrict mode, FILE *restrict stream))
+{
+    forget_stream(stream);
+    return OTEL_REAL(freopen)(path, mode, stream);
+}
+
+OTEL_HOOK_LIBC(FILE *, freopen64,
+               (const char *restrict path, const char *restrict mode, FILE *restrict stream))
+{
+    forget_stream(stream);
+    return OTEL_REAL(freopen64)(path, mode, stream);
 }

@@ -283,3 +283,12 @@ struct otel_library *otel_library_of(const struct otel_hook *hook, const void *c
         *nested = library && known && library->map == module.map;
     return library;
 }
+
+/* The main program's name is empty. */
+bool otel_library_defines(const void *caller, const char *function)
+{
+    struct otel_elf_module module;
+
+    return otel_elf_module_of(caller, &module) && *module.map->l_name &&
+           otel_elf_function(module.map, function, NULL);
+}

@@ -67,6 +67,11 @@ static inline bool otel_library_contains(const struct otel_library *library, con
     return (uintptr_t)address - library->start < library->end - library->start;
 }
 
+/* Is the module that contains caller a library that itself defines that function? Tells a call of
+ * libcurl's own from the program's, before any call of libcurl was seen too; a program that has
+ * libcurl linked into itself is none. Takes no lock, calls nothing of the loader's; some 100 ns. */
+bool otel_library_defines(const void *caller, const char *function);
+
 /* Gives every hook of every family its slot; idempotent, any thread. */
 void otel_library_assign_slots(void);
 
