@@ -40,8 +40,8 @@ enum otel_http1_event {
 };
 
 enum otel_http1_body {
-    OTEL_HTTP1_NO_BODY,
-    OTEL_HTTP1_LENGTH, /* counted */
+    OTEL_HTTP1_NO_BODY, /* or one of 0 bytes */
+    OTEL_HTTP1_LENGTH,  /* counted */
     OTEL_HTTP1_CHUNKED,
     OTEL_HTTP1_CLOSE,  /* a response that ends with its connection */
     OTEL_HTTP1_TUNNEL, /* what follows is no HTTP: 101, or 2xx to CONNECT */
@@ -55,7 +55,7 @@ struct otel_http1 {
     /* Readable from START on. */
     uint8_t minor;   /* HTTP/1.minor */
     uint16_t status; /* of a response, 100 to 999 */
-    /* Readable from HEAD_END on. */
+    /* Readable from CLOSING on. */
     uint8_t body;        /* enum otel_http1_body */
     bool keep_alive;     /* the sender will take, or send, another message (RFC 9112 9.3) */
     uint64_t body_bytes; /* of the body so far, framing not counted */
@@ -67,18 +67,23 @@ struct otel_http1 {
 
     uint8_t state;
     uint8_t flags;
-    uint8_t coding;  /* what Transfer-Encoding said */
-    uint8_t name_at; /* position in a name that is compared byte by byte */
+    uint8_t coding;   /* what Transfer-Encoding said */
+    uint8_t known;    /* which framing header the line under way is */
+    uint8_t part;     /* of the request line under way */
+    uint8_t position; /* in that part, or in the status line */
     uint32_t head_bytes;
-    uint64_t remaining; /* of a counted body or chunk */
-    uint64_t length;    /* Content-Length */
-    char *spill;        /* the caller's buffer for a line in pieces, NULL: none yet */
-    uint32_t spilled;   /* bytes in it */
-    uint32_t name_len;  /* of the header line under way */
+    uint32_t spilled;     /* bytes in spill */
+    uint64_t remaining;   /* of a counted body or chunk */
+    uint64_t length;      /* Content-Length */
+    char *spill;          /* the caller's buffer for a line in pieces, NULL: none yet */
+    const char *value_at; /* where a value stands that is whole; compared, never read through */
+    uint32_t value_len;   /* its bytes, line end included */
+    uint32_t name_len;    /* of the header line under way */
 };
 
-/* wanted(name): asked with the name as sent. Content-Length, Transfer-Encoding and Connection (and
- * Upgrade) are read by the parser itself, wanted or not. */
+/* wanted(name): asked with the name as sent, of the header lines of a head. Content-Length,
+ * Transfer-Encoding and Connection are read by the parser itself, wanted or not. Trailers are not
+ * asked for and not reported. */
 void otel_http1_init(struct otel_http1 *p, bool response,
                      bool (*wanted)(const char *name, size_t len));
 
@@ -92,11 +97,19 @@ struct otel_http1_text {
 
 /* Goes on to the next event within data. *used: bytes consumed by this call (0 … len); call again
  * with the rest until MORE or MALFORMED. With len 0 only events that need no byte come (END of a
- * message without body). After SPILL: set p->spill to OTEL_HTTP1_SPILL_SIZE bytes, which stay the
- * caller's and may be taken back (spill = NULL) whenever p->spilled is 0, and call again with the
- * rest; without one the line's value is not reported, and where framing depends on it the next
- * event is MALFORMED. A wanted value longer than the buffer is not reported. Bodies cost no look:
- * a counted body is consumed by one call however long it is. */
+ * message without body). However the bytes are cut, the events are the same, but for MORE and
+ * SPILL. The rest after NAME is to be given where it stands: the name of its HEADER is read there.
+ *
+ * SPILL comes when data ends within a request line, a header's name, or a wanted or framing header:
+ * set p->spill to OTEL_HTTP1_SPILL_SIZE bytes, which stay the caller's and may be taken back (spill
+ * = NULL) whenever p->spilled is 0, and call again with the rest. Bytes of the buffer behind
+ * p->spilled may be overwritten by any call. Without one the value of a wanted line is not
+ * reported; where the line is another, the next event is MALFORMED. In pieces or not, a request
+ * line longer than the buffer is MALFORMED, and a wanted header is not reported whose name and
+ * value, from the first byte that is no blank to the line's end, are longer.
+ *
+ * Bodies cost no look: a counted body is consumed by one call however long it is. After the END of
+ * OTEL_HTTP1_TUNNEL everything is consumed and nothing told. */
 enum otel_http1_event otel_http1_next(struct otel_http1 *p, const char *data, size_t len,
                                       size_t *used, struct otel_http1_text *text);
 
