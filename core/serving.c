@@ -99,6 +99,14 @@ static void move(struct otel_cell *cell, uint32_t to)
     recount(cell);
 }
 
+/* The function that waited for events last is on the stack, and we are below it. Reads a word of
+ * the thread's own stack. */
+__attribute__((no_sanitize("address"))) static bool below_loop(void)
+{
+    return otel_tls.loop && (uintptr_t)__builtin_frame_address(0) < (uintptr_t)otel_tls.loop &&
+           *otel_tls.loop == otel_tls.loop_return;
+}
+
 void otel_serving_enter(const struct otel_span_context *ctx, uint64_t handle)
 {
     struct otel_cell *cell = otel_context_cell(handle);
@@ -112,6 +120,7 @@ void otel_serving_enter(const struct otel_span_context *ctx, uint64_t handle)
     if (atomic_load_explicit(&cell->slot, memory_order_relaxed) != number)
         move(cell, number);
     otel_context_implicit_set(ctx, handle);
+    otel_tls.in_loop = below_loop();
 }
 
 void otel_serving_ready(uint64_t handle, bool ready)
@@ -176,6 +185,8 @@ bool otel_serving_unsure(uint64_t handle)
     struct otel_cell *cell;
     uint32_t waiting;
 
+    if (otel_tls.in_loop && !below_loop())
+        return true;
     if (!slot)
         return otel_tls.serving_slot == NO_SLOT;
     waiting = atomic_load_explicit(&slot->waiting, memory_order_acquire);
@@ -205,6 +216,12 @@ uint64_t otel_serving_cell(void)
 void otel_serving_turn_next(void)
 {
     otel_tls.turn++;
+}
+
+__attribute__((no_sanitize("address"))) void otel_serving_loop(const uintptr_t *loop)
+{
+    otel_tls.loop = loop;
+    otel_tls.loop_return = loop ? *loop : 0;
 }
 
 uint64_t otel_serving_turn(void)

@@ -74,6 +74,12 @@ uint32_t otel_serving_slot(void);
 
 /* The thread returned from an event wait. */
 void otel_serving_turn_next(void);
+
+/* Where the function that waits for events keeps its return address (preload/frame.h), NULL: not
+ * known. What the thread reads while that function is still there is the work of its event
+ * handlers, and is over when the function returns: timers and queues that a loop runs through
+ * afterwards are for others. Called in each event wait. */
+void otel_serving_loop(const uintptr_t *loop);
 uint64_t otel_serving_turn(void);
 
 /* The thread ends: its slot may be another's. */

@@ -38,7 +38,10 @@ struct otel_tls {
     uint32_t rng_generation;
     uint32_t private_fds;          /* this thread has a descriptor table of its own (privatefd.h) */
     uint32_t serving_slot;         /* 1 + the thread's slot, 0: none yet (serving.h) */
+    bool in_loop;                  /* the implicit context was set below the loop's frame */
     uint64_t turn;                 /* event waits this thread returned from */
+    const uintptr_t *loop;         /* where the loop keeps its return address, NULL: not known */
+    uintptr_t loop_return;         /* what stood there */
     uint64_t deeper;               /* pool handle of the block with deeper contexts, 0: none */
     struct otel_implicit implicit; /* context of the exchange being served; see context.h */
     struct otel_attached stack[OTEL_CONTEXT_INLINE_DEPTH];

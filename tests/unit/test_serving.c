@@ -174,6 +174,46 @@ Test(serving, turns)
     cr_assert_eq(otel_serving_turn(), before + 1);
 }
 
+/* A loop as libraries have it: one function waits and handles, its caller then runs timers. */
+static enum otel_context_kind in_handler, after_handler;
+
+static __attribute__((noinline)) void handle(uint64_t cell)
+{
+    struct otel_span_context ctx = context_of(1);
+
+    otel_serving_enter(&ctx, cell);
+    in_handler = kind();
+    otel_tls.turn += 0;
+}
+
+static __attribute__((noinline)) void wait_and_handle(uint64_t cell)
+{
+    otel_serving_loop((const uintptr_t *)__builtin_dwarf_cfa() - 1);
+    handle(cell);
+    cr_assert_eq(kind(), OTEL_CONTEXT_IMPLICIT);
+}
+
+static __attribute__((noinline)) void run_timers(void)
+{
+    after_handler = kind();
+    otel_tls.turn += 0;
+}
+
+Test(serving, what_runs_after_the_handlers_is_for_nobody)
+{
+    uint64_t cell = otel_context_cell_open();
+    struct otel_span_context ctx = context_of(1);
+
+    wait_and_handle(cell);
+    run_timers();
+    cr_assert_eq(in_handler, OTEL_CONTEXT_IMPLICIT);
+    cr_assert_eq(after_handler, OTEL_CONTEXT_UNSURE);
+    /* Read outside the loop: its frame says nothing. */
+    otel_serving_enter(&ctx, cell);
+    cr_assert_eq(kind(), OTEL_CONTEXT_IMPLICIT);
+    otel_serving_end(cell);
+}
+
 struct churn {
     uint64_t cell[64];
 };
