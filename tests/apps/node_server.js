@@ -8,8 +8,11 @@
 //     node_server.js two PORT     twice at a time, for PATH/a and PATH/b
 //     node_server.js pool PORT    at once, but over four connections at most: fetch queues
 //
-// Meanwhile a timer of its own asks for /background/N, which belongs to no request. Prints its own
-// port, and ends when standard input does.
+// Meanwhile a timer of its own asks for /background/N, which belongs to no request; not so with
+//
+//     node_server.js only PORT    at once
+//
+// Prints its own port, and ends when standard input does.
 'use strict';
 const http = require('node:http');
 const { setTimeout: timer } = require('node:timers/promises');
@@ -40,7 +43,7 @@ async function main() {
   server.keepAliveTimeout = 60000;
   server.listen(0, '127.0.0.1', () => console.log(server.address().port));
   let number = 0;
-  setInterval(() => ask(`/background/${number++}`).catch(() => {}), 4);
+  if (mode !== 'only') setInterval(() => ask(`/background/${number++}`).catch(() => {}), 4);
   process.stdin.on('end', () => process.exit(0)).resume();
 }
 
