@@ -73,9 +73,23 @@ static bool on_signal_stack(void)
     return sigaltstack(NULL, &ss) == 0 && (ss.ss_flags & SS_ONSTACK);
 }
 
+/* Whoever it was handed on to holds it no more. */
+static void end_shared(struct otel_attached *e)
+{
+    uint64_t cell = e ? e->cell : 0;
+
+    if (__builtin_expect(!cell, 1))
+        return;
+    e->cell = 0;
+    otel_serving_end(cell);
+}
+
 static void pop(void)
 {
-    clear(entry(otel_tls.depth - 1));
+    struct otel_attached *e = entry(otel_tls.depth - 1);
+
+    clear(e);
+    end_shared(e);
     otel_tls.depth--;
 }
 
@@ -193,6 +207,7 @@ __attribute__((noinline)) uint32_t otel_context_attach(const struct otel_span_co
     atomic_signal_fence(memory_order_seq_cst);
     if (!e)
         return token;
+    e->cell = 0;
     e->frame = frame();
     set(e, ctx);
     return token;
@@ -223,6 +238,7 @@ void otel_context_replace(uint32_t token, const struct otel_span_context *ctx)
     if (!e || !is_set(e))
         return;
     clear(e);
+    end_shared(e);
     set(e, ctx);
 }
 
@@ -251,6 +267,7 @@ void otel_context_implicit_set(const struct otel_span_context *ctx, uint64_t cel
     otel_tls.implicit.cell = 0;
     atomic_signal_fence(memory_order_seq_cst);
     otel_tls.implicit.ctx = *ctx;
+    otel_tls.inherited = false;
     atomic_signal_fence(memory_order_seq_cst);
     otel_tls.implicit.cell = cell;
 }
@@ -258,6 +275,82 @@ void otel_context_implicit_set(const struct otel_span_context *ctx, uint64_t cel
 void otel_context_implicit_clear(void)
 {
     otel_tls.implicit.cell = 0;
+    otel_tls.inherited = false;
+}
+
+bool otel_context_share(struct otel_implicit *shared)
+{
+    enum otel_context_kind kind;
+    const struct otel_span_context *ctx = otel_context_find(&kind);
+    struct otel_attached *e;
+
+    if (kind == OTEL_CONTEXT_IMPLICIT) {
+        *shared = otel_tls.implicit;
+        return true;
+    }
+    if (kind != OTEL_CONTEXT_EXPLICIT)
+        return false;
+    e = (struct otel_attached *)(uintptr_t)ctx; /* its first member */
+    if (!e->cell)
+        e->cell = otel_context_cell_open();
+    shared->ctx = e->ctx;
+    shared->cell = e->cell;
+    return shared->cell != 0;
+}
+
+void otel_context_inherit(const struct otel_implicit *shared)
+{
+    otel_context_implicit_set(&shared->ctx, shared->cell);
+    otel_tls.inherited = true;
+}
+
+/* Never inlined, as ..._return: the thread that comes back may be another, and an address in the
+ * thread's block that was worked out before would be that of the first. */
+__attribute__((noinline)) void otel_context_leave(struct otel_context_saved *saved)
+{
+    uint32_t depth = otel_tls.depth;
+
+    saved->depth = depth;
+    saved->deeper = otel_tls.deeper;
+    saved->generation = otel_tls.generation;
+    saved->inherited = otel_tls.inherited;
+    saved->implicit.cell = otel_tls.implicit.cell;
+    if (saved->implicit.cell)
+        saved->implicit.ctx = otel_tls.implicit.ctx;
+    if (depth > OTEL_CONTEXT_INLINE_DEPTH)
+        depth = OTEL_CONTEXT_INLINE_DEPTH;
+    memcpy(saved->stack, otel_tls.stack, depth * sizeof *saved->stack);
+    otel_tls.depth = 0;
+    otel_tls.deeper = 0;
+    otel_context_implicit_clear();
+    otel_tls.resumer = saved->implicit.cell;
+}
+
+/* An inherited context and a resumer that serves another exchange: see the header. */
+static bool goes_on_to_another(const struct otel_context_saved *saved)
+{
+    return saved->inherited && otel_tls.resumer && otel_tls.resumer != saved->implicit.cell &&
+           otel_pool_get(&cells, otel_tls.resumer);
+}
+
+__attribute__((noinline)) void otel_context_return(const struct otel_context_saved *saved)
+{
+    uint32_t depth = saved->depth;
+
+    otel_context_detach(0); /* of a stack that was left for good */
+    if (depth > OTEL_CONTEXT_INLINE_DEPTH)
+        depth = OTEL_CONTEXT_INLINE_DEPTH;
+    memcpy(otel_tls.stack, saved->stack, depth * sizeof *saved->stack);
+    otel_tls.deeper = saved->deeper;
+    atomic_signal_fence(memory_order_seq_cst);
+    otel_tls.depth = saved->depth;
+    if (depth)
+        otel_tls.generation = saved->generation; /* attached before a fork */
+    otel_context_implicit_clear();
+    if (saved->implicit.cell && !goes_on_to_another(saved)) {
+        otel_context_implicit_set(&saved->implicit.ctx, saved->implicit.cell);
+        otel_tls.inherited = saved->inherited;
+    }
 }
 
 void otel_context_process_set(const struct otel_span_context *ctx)

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "core/span_context.h"
+#include "core/tls.h"
 
 /* The current context, or NULL. Points into the thread's block: copy it before anything is
  * attached or detached. */
@@ -37,7 +38,7 @@ const struct otel_span_context *otel_context_find(enum otel_context_kind *kind);
 uint32_t otel_context_attach(const struct otel_span_context *ctx);
 
 /* Goes back to what was current before the attach that gave token; contexts attached above it and
- * never detached (longjmp, exception, pthread_exit inside a callback) go too. */
+ * never detached (longjmp, exception, pthread_exit inside a callback) go too. Token 0: all. */
 void otel_context_detach(uint32_t token);
 
 /* Makes ctx stand where the attach that gave token put its own, in the frame of that attach: for an
@@ -59,6 +60,41 @@ void otel_context_cell_close(uint64_t cell);
 /* Makes ctx the thread's implicit context while cell is live; cell 0 clears it. */
 void otel_context_implicit_set(const struct otel_span_context *ctx, uint64_t cell);
 void otel_context_implicit_clear(void);
+
+/* --- handing a context on: to a new thread, to a coroutine --- */
+
+/* What is current, for somebody else to hold as an implicit context: that of an exchange with the
+ * exchange's cell, an explicit one with a cell of its own, which ends when it is detached. False:
+ * nothing is to be handed on (none, unsure, the process's, no room). */
+bool otel_context_share(struct otel_implicit *shared);
+
+/* The calling thread holds it from now on, as inherited: it did not read itself from what it
+ * serves, so it may go on to something else without a call that tells. */
+void otel_context_inherit(const struct otel_implicit *shared);
+
+/* The thread waits for work: an inherited context ends, any other stays. One load. */
+static inline void otel_context_wait(void)
+{
+    if (__builtin_expect(otel_tls.inherited, 0))
+        otel_context_implicit_clear();
+}
+
+/* The contexts of a stack that is left for another one; lies in a frame of the stack it is of. */
+struct otel_context_saved {
+    struct otel_implicit implicit;
+    uint64_t deeper;
+    uint32_t depth, generation;
+    bool inherited;
+    struct otel_attached stack[OTEL_CONTEXT_INLINE_DEPTH];
+};
+
+/* The thread leaves this stack: its contexts move to saved, none is left. */
+void otel_context_leave(struct otel_context_saved *saved);
+
+/* The stack goes on, maybe on another thread: they are the running thread's again. An inherited one
+ * is dropped when who resumed it serves another exchange: then this goes on for that one, or for
+ * nobody knows whom. */
+void otel_context_return(const struct otel_context_saved *saved);
 
 /* The parent this process was started with, from the environment; NULL: none. Set at start-up,
  * before any second thread. */

@@ -27,6 +27,7 @@
 struct otel_attached {
     struct otel_span_context ctx; /* span_id is written last and zeroed first: the valid mark */
     uintptr_t frame;
+    uint64_t cell; /* of those it was handed on to (otel_context_share), 0: nobody */
 };
 
 struct otel_tls {
@@ -44,6 +45,8 @@ struct otel_tls {
     uintptr_t loop_return;         /* what stood there */
     uint64_t deeper;               /* pool handle of the block with deeper contexts, 0: none */
     struct otel_implicit implicit; /* context of the exchange being served; see context.h */
+    uint64_t resumer;              /* cell of who switches to another coroutine; context.h */
+    bool inherited;                /* the implicit one was handed on by another thread */
     struct otel_attached stack[OTEL_CONTEXT_INLINE_DEPTH];
 };
 

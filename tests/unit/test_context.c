@@ -291,3 +291,137 @@ Test(context, a_fork_child_keeps_it_as_a_remote_one)
     cr_assert_eq(status, 0);
     cr_assert_not(otel_context_current()->remote);
 }
+
+static void *hold(void *shared)
+{
+    otel_context_inherit(shared);
+    return (void *)(intptr_t)current();
+}
+
+static int on_another_thread(struct otel_implicit *shared)
+{
+    pthread_t t;
+    void *result;
+
+    cr_assert_eq(pthread_create(&t, NULL, hold, shared), 0);
+    pthread_join(t, &result);
+    return (int)(intptr_t)result;
+}
+
+Test(context, an_explicit_one_is_shared_until_it_is_detached)
+{
+    struct otel_span_context a = ctx(1);
+    struct otel_span_context b = ctx(2);
+    struct otel_implicit shared, again;
+    uint32_t token;
+
+    cr_assert_not(otel_context_share(&shared), "nothing is current");
+    token = otel_context_attach(&a);
+    cr_assert(otel_context_share(&shared));
+    cr_assert(otel_context_share(&again));
+    cr_assert_eq(shared.cell, again.cell, "one cell for all");
+    cr_assert_eq(on_another_thread(&shared), 1);
+    otel_context_replace(token, &b);
+    cr_assert_eq(on_another_thread(&shared), 0, "its span is over");
+    cr_assert(otel_context_share(&shared));
+    cr_assert_eq(on_another_thread(&shared), 2);
+    otel_context_detach(token);
+    cr_assert_eq(on_another_thread(&shared), 0);
+    token = otel_context_attach(&a);
+    cr_assert_eq(on_another_thread(&shared), 0, "the place of the old one in the stack");
+    otel_context_detach(token);
+}
+
+Test(context, an_implicit_one_is_shared_with_its_cell)
+{
+    struct otel_span_context a = ctx(1);
+    struct otel_implicit shared;
+    uint64_t cell = otel_context_cell_open();
+
+    otel_context_implicit_set(&a, cell);
+    cr_assert(otel_context_share(&shared));
+    cr_assert_eq(shared.cell, cell);
+    cr_assert_eq(on_another_thread(&shared), 1);
+    otel_context_cell_close(cell);
+    cr_assert_eq(on_another_thread(&shared), 0);
+}
+
+Test(context, the_processs_own_is_not_shared)
+{
+    struct otel_span_context p = ctx(8);
+    struct otel_implicit shared;
+
+    otel_context_process_set(&p);
+    cr_assert_not(otel_context_share(&shared));
+    otel_context_process_set(NULL);
+}
+
+Test(context, a_wait_for_work_ends_what_was_inherited_and_nothing_else)
+{
+    struct otel_implicit own = {.ctx = ctx(1), .cell = otel_context_cell_open()};
+
+    otel_context_implicit_set(&own.ctx, own.cell);
+    otel_context_wait();
+    cr_assert_eq(current(), 1);
+    otel_context_inherit(&own);
+    cr_assert_eq(current(), 1);
+    otel_context_wait();
+    cr_assert_eq(current(), 0);
+    otel_context_inherit(&own);
+    otel_context_implicit_set(&own.ctx, own.cell);
+    otel_context_wait();
+    cr_assert_eq(current(), 1, "read since: it is the thread's own");
+    otel_context_implicit_clear();
+}
+
+Test(context, a_stack_that_is_left_keeps_its_contexts)
+{
+    struct otel_span_context a = ctx(1), b = ctx(2);
+    struct otel_implicit own = {.ctx = ctx(3), .cell = otel_context_cell_open()};
+    struct otel_context_saved saved, nothing;
+    uint32_t outer, inner;
+
+    otel_context_implicit_set(&own.ctx, own.cell);
+    outer = otel_context_attach(&a);
+    for (int i = 0; i < 10; i++)
+        inner = otel_context_attach(&b);
+    otel_context_leave(&saved);
+    cr_assert_eq(current(), 0);
+    otel_context_attach(&a);
+    otel_context_leave(&nothing);
+    cr_assert_eq(current(), 0);
+    otel_context_attach(&b);
+    otel_context_return(&saved);
+    cr_assert_eq(current(), 2);
+    otel_context_detach(inner);
+    cr_assert_eq(current(), 2);
+    otel_context_detach(outer);
+    cr_assert_eq(current(), 3, "whatever the other stack attached is gone");
+    otel_context_implicit_clear();
+}
+
+Test(context, an_inherited_one_goes_when_the_resumer_serves_another)
+{
+    struct otel_implicit own = {.ctx = ctx(1), .cell = otel_context_cell_open()};
+    struct otel_implicit other = {.ctx = ctx(2), .cell = otel_context_cell_open()};
+    struct otel_context_saved left, loop;
+
+    for (int inherited = 0; inherited < 2; inherited++) {
+        otel_context_implicit_set(&own.ctx, own.cell);
+        if (inherited)
+            otel_context_inherit(&own);
+        otel_context_leave(&left);
+        otel_context_leave(&loop);
+        otel_context_return(&left);
+        cr_assert_eq(current(), 1, "resumed by nobody known");
+        otel_context_leave(&left);
+        otel_context_implicit_set(&other.ctx, other.cell);
+        otel_context_leave(&loop);
+        otel_context_return(&left);
+        cr_assert_eq(current(), inherited ? 0 : 1);
+        otel_context_leave(&left);
+        otel_context_return(&loop);
+        cr_assert_eq(current(), 2);
+    }
+    otel_context_implicit_clear();
+}
