@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/close_range.h>
-#include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -76,34 +75,4 @@ OTEL_HOOK_LIBC(void, closefrom, (int low))
     if (close_around_ours((unsigned)first, UINT_MAX) != 0)
         close_one_by_one(first);
     errno = saved;
-}
-
-/* libc closes the stream's descriptor where no hook sees it. */
-static void forget_stream(FILE *stream)
-{
-    int saved = errno;
-
-    if (stream && otel_fdtable.size)
-        otel_connection_close(fileno_unlocked(stream));
-    errno = saved;
-}
-
-OTEL_HOOK_LIBC(int, fclose, (FILE * stream))
-{
-    forget_stream(stream);
-    return OTEL_REAL(fclose)(stream);
-}
-
-OTEL_HOOK_LIBC(FILE *, freopen,
-               (const char *restrict path, const char *restrict mode, FILE *restrict stream))
-{
-    forget_stream(stream);
-    return OTEL_REAL(freopen)(path, mode, stream);
-}
-
-OTEL_HOOK_LIBC(FILE *, freopen64,
-               (const char *restrict path, const char *restrict mode, FILE *restrict stream))
-{
-    forget_stream(stream);
-    return OTEL_REAL(freopen64)(path, mode, stream);
 }

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hooks/stdio_stream.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "preload/elf.h"
+#include "preload/real.h"
+
+#define PROBES 16 /* places looked at for a descriptor's streams */
+
+enum state {
+    FREE,
+    MAKING,
+    LIVE,
+    HELD,    /* being closed */
+    RETIRED, /* reopened as a real stream */
+};
+
+/* Never freed, so that a look at one whose stream is closed meanwhile is harmless. */
+struct otel_stdio {
+    _Atomic uint32_t state;
+    bool standard;
+    _Atomic(FILE *) stream;
+    FILE *real;
+};
+
+/* Found by descriptor number. Threads: an entry belongs to who moved its state to MAKING or HELD.
+ */
+static struct otel_stdio streams[OTEL_STDIO_STREAMS];
+
+/* Entries that are not FREE; relaxed. */
+static _Atomic uint32_t used;
+
+/* Our own read, write and close, which a program that exports functions of these names would
+ * otherwise come before (libc's streams never call those), and the real fclose. Written once,
+ * before the first stream is made, the same values each time. */
+static struct {
+    ssize_t (*read)(int fd, void *buf, size_t n);
+    ssize_t (*write)(int fd, const void *buf, size_t n);
+    int (*close)(int fd);
+    int (*fclose)(FILE *stream);
+} call;
+
+static void *hook(const struct otel_elf_module *own, const char *name)
+{
+    void *function = otel_elf_function(own->map, name, NULL);
+
+    return function ? function : otel_real_libc(name);
+}
+
+static bool find_functions(void)
+{
+    struct otel_elf_module own;
+
+    if (__atomic_load_n(&call.fclose, __ATOMIC_ACQUIRE))
+        return true;
+    if (!otel_elf_module_of((const void *)&find_functions, &own))
+        return false;
+    *(void **)&call.read = hook(&own, "read");
+    *(void **)&call.write = hook(&own, "write");
+    *(void **)&call.close = hook(&own, "close");
+    __atomic_store_n((void **)&call.fclose, otel_real_libc("fclose"), __ATOMIC_RELEASE);
+    return call.read && call.write && call.close && call.fclose;
+}
+
+static struct otel_stdio *place(int fd, uint32_t probe)
+{
+    return &streams[((uint32_t)fd * 4 + probe) % OTEL_STDIO_STREAMS];
+}
+
+static bool move(struct otel_stdio *s, uint32_t from, uint32_t to)
+{
+    return atomic_compare_exchange_strong(&s->state, &from, to);
+}
+
+static struct otel_stdio *claim(int fd)
+{
+    for (uint32_t i = 0; i < PROBES; i++) {
+        struct otel_stdio *s = place(fd, i);
+
+        if (move(s, FREE, MAKING)) {
+            atomic_fetch_add_explicit(&used, 1, memory_order_relaxed);
+            return s;
+        }
+    }
+    return NULL;
+}
+
+static void give_back(struct otel_stdio *s)
+{
+    atomic_store_explicit(&s->stream, NULL, memory_order_relaxed);
+    s->real = NULL;
+    atomic_fetch_sub_explicit(&used, 1, memory_order_relaxed);
+    atomic_store_explicit(&s->state, FREE, memory_order_release);
+}
+
+static FILE *stream_of(struct otel_stdio *s)
+{
+    return atomic_load_explicit(&s->stream, memory_order_relaxed);
+}
+
+/* --- the stream's functions: what libc's own do --- */
+
+static ssize_t stream_read(void *cookie, char *buf, size_t n)
+{
+    return call.read(stream_of(cookie)->_fileno, buf, n);
+}
+
+/* All of it or up to an error, which the stream finds in a short count. */
+static ssize_t stream_write(void *cookie, const char *data, size_t n)
+{
+    struct otel_stdio *s = cookie;
+    size_t done = 0;
+
+    while (done < n) {
+        ssize_t count = call.write(stream_of(s)->_fileno, data + done, n - done);
+        if (count < 0)
+            break;
+        done += (size_t)count;
+    }
+    return (ssize_t)done;
+}
+
+static int stream_seek(void *cookie, off64_t *offset, int whence)
+{
+    off64_t at = lseek64(stream_of(cookie)->_fileno, *offset, whence);
+
+    if (at < 0)
+        return -1;
+    *offset = at;
+    return 0;
+}
+
+/* libc closes without being cancelled, for nobody could tell whether it was done. */
+static int stream_close(void *cookie)
+{
+    FILE *fp = stream_of(cookie);
+    int state, result;
+
+    if (!fp)
+        return 0;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    result = call.close(fp->_fileno);
+    pthread_setcancelstate(state, NULL);
+    return result;
+}
+
+/* --- making one --- */
+
+/* The mode as fdopen() understands it: it ignores all but the first letter and a '+' among the next
+ * four. */
+static void canonical(const char *mode, char out[static 3])
+{
+    char plus = 0;
+
+    for (int i = 1; i < 5 && mode[i] && !plus; i++) {
+        if (mode[i] == '+')
+            plus = '+';
+    }
+    out[0] = mode[0];
+    out[1] = plus;
+    out[2] = 0;
+}
+
+/* libc takes the size from the descriptor, and allocates at first use; a cookie stream would take
+ * BUFSIZ. */
+static size_t buffer_size(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && st.st_blksize > 0 && st.st_blksize < BUFSIZ
+               ? (size_t)st.st_blksize
+               : BUFSIZ;
+}
+
+static FILE *open_stream(struct otel_stdio *s, const char *mode)
+{
+    static const cookie_io_functions_t functions = {
+        .read = stream_read, .write = stream_write, .seek = stream_seek, .close = stream_close};
+    char short_mode[3];
+
+    canonical(mode, short_mode);
+    return fopencookie(s, short_mode, functions);
+}
+
+/* Not in use yet: its buffer is handed over to libc, which frees it as it frees its own. */
+static void dress(FILE *fp, const FILE *real, int fd, char *buffer, size_t size)
+{
+    fp->_fileno = fd;
+    fp->_flags2 = real->_flags2;
+    fp->_wide_data = real->_wide_data;
+    fp->_IO_buf_base = buffer;
+    fp->_IO_buf_end = buffer + size;
+    fp->_mode = 0;
+}
+
+static FILE *make(struct otel_stdio *s, FILE *real, int fd, const char *mode)
+{
+    size_t size = buffer_size(fd);
+    char *buffer = malloc(size);
+    FILE *fp = buffer ? open_stream(s, mode) : NULL;
+
+    if (fp && fp->_flags == real->_flags) {
+        dress(fp, real, fd, buffer, size);
+        real->_fileno = -1;
+        return fp;
+    }
+    if (fp)
+        call.fclose(fp);
+    free(buffer);
+    return NULL;
+}
+
+FILE *otel_stdio_wrap(FILE *real, int fd, const char *mode, bool standard)
+{
+    int saved = errno;
+    struct otel_stdio *s = find_functions() ? claim(fd) : NULL;
+    FILE *fp = s ? make(s, real, fd, mode) : NULL;
+
+    if (fp) {
+        s->standard = standard;
+        s->real = real;
+        atomic_store_explicit(&s->stream, fp, memory_order_relaxed);
+        atomic_store_explicit(&s->state, LIVE, memory_order_release);
+    } else if (s) {
+        give_back(s);
+    }
+    errno = saved;
+    return fp ? fp : real;
+}
+
+/* --- its end --- */
+
+bool otel_stdio_any(void)
+{
+    return atomic_load_explicit(&used, memory_order_relaxed) != 0;
+}
+
+static bool hold(struct otel_stdio *s)
+{
+    return move(s, LIVE, HELD) || move(s, RETIRED, HELD);
+}
+
+struct otel_stdio *otel_stdio_take(FILE *fp)
+{
+    if (!otel_stdio_any())
+        return NULL;
+    for (uint32_t i = 0; i < PROBES; i++) {
+        struct otel_stdio *s = place(fp->_fileno, i);
+
+        if (stream_of(s) == fp)
+            return hold(s) ? s : NULL;
+    }
+    return NULL;
+}
+
+/* The real stream counts as closed, so its descriptor number is left alone. A closed stdout is
+ * still there for those who print to it nevertheless; what stands behind it stays, too. */
+void otel_stdio_release(struct otel_stdio *s)
+{
+    int saved = errno;
+
+    if (!s->standard)
+        call.fclose(s->real);
+    give_back(s);
+    errno = saved;
+}
+
+void otel_stdio_retire(struct otel_stdio *s)
+{
+    atomic_store_explicit(&s->state, RETIRED, memory_order_release);
+}
