@@ -111,7 +111,8 @@ static bool variable(const char *p, const struct segment *s)
 {
     unsigned digits = s->count[DIGIT], hex = digits + s->count[HEX_LOWER] + s->count[HEX_UPPER];
 
-    if (s->count[OTHER] || s->len > SEGMENT_MAX || (s->count[AT] && p[0] != '@'))
+    if (s->count[OTHER] || s->len > SEGMENT_MAX ||
+        (s->count[AT] && (s->count[AT] > 1 || p[0] != '@')))
         return true;
     if (digits && p[0] >= '0' && p[0] <= '9' && digits + s->count[DASH] + s->count[DOT] == s->len)
         return true; /* numbers, dates, times */

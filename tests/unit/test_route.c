@@ -61,6 +61,7 @@ Test(route, guesses, .init = setup)
         {"/caf%C3%A9", "/*"},
         {"/mail/user@example.com", "/mail/*"},
         {"/npm/@scope/pkg", "/npm/@scope/pkg"},
+        {"/http://@bob:secret@h/", "/http://*/"},
         {"/\xc3\xa9", "/*"},
         {"/a\"b<c>", "/*"},
         {"/list;jsessionid=0A1B/item", "/list/item"},
