@@ -53,5 +53,24 @@ class Descriptors(TestCase):
         self.survives("unseen", SHARED)
 
 
+class Ends(TestCase):
+    """The ways in which sockets end: nothing is different."""
+
+    def same(self, mode):
+        got = self.differential([program("numbers"), mode])
+        self.assertTrue(got.stdout.endswith(b"end\n"), got.stdout)
+
+    def test_close(self):
+        """Twice, in ranges, unseen, of what is not open."""
+        self.same("close")
+
+    def test_streams(self):
+        self.same("streams")
+
+    def test_children(self):
+        """By fork, vfork and a raw clone, each closing what is its parent's too."""
+        self.same("children")
+
+
 if __name__ == "__main__":
     main()

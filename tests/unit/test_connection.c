@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/generation.h"
+#include "core/sys.h"
 #include "core/tls.h"
 
 static void start(void)
@@ -258,13 +259,19 @@ Test(connection, memory_is_flat_over_a_million_lives)
     cr_assert_lt(highest - lowest, 256);
 }
 
+static int no_limit(int resource, struct rlimit *limit)
+{
+    (void)resource;
+    limit->rlim_cur = limit->rlim_max = RLIM_INFINITY;
+    return 0;
+}
+
 Test(connection, ten_thousand_at_once_and_no_more_than_there_is_room)
 {
     int room = 0;
 
+    otel_sys.getrlimit = no_limit;
     start();
-    if (otel_fdtable.size < OTEL_CONNECTIONS + 100)
-        cr_skip_test("the hard limit of descriptors is below the connections there is room for");
     for (int fd = 0; fd < OTEL_CONNECTIONS + 100; fd++)
         room += otel_connection_open(fd, AF_INET, SOCK_STREAM, OTEL_ROLE_NONE, NULL, 0) != NULL;
     cr_assert_gt(room, 10000);
