@@ -66,6 +66,16 @@ struct otel_address {
     uint16_t port;
 };
 
+/* What the spans of a socket need (socket_span.h). */
+struct otel_socket_state {
+    struct otel_span_context opener; /* current at connect(): their parent; invalid: roots */
+    struct otel_span_context own;    /* of the connection's span, where a call needed it early */
+    uint64_t cell;                   /* where the connect() under way counts (serving.h) */
+    _Atomic uint32_t generation;     /* the process generation all this is of, 0: none yet */
+    _Atomic uint8_t own_state;       /* of own: 0 none, 1 being chosen, 2 chosen */
+    _Atomic uint8_t told;            /* the connection's span was made */
+};
+
 struct otel_connection {
     _Atomic uint64_t self;       /* its handle; 0 once the last descriptor is closed */
     _Atomic uint32_t refs;       /* descriptors that name it, and calls that are inside */
@@ -78,7 +88,7 @@ struct otel_connection {
     bool stream;                 /* SOCK_STREAM */
     bool inherited;              /* classified at first use, not seen opened */
     _Atomic uint8_t protocol;    /* enum otel_protocol */
-    _Atomic uint8_t connecting;  /* a connect() is under way (socket_span.h) */
+    _Atomic uint8_t connecting;  /* 0, else a connect() is under way (socket_span.h) */
 
     uint64_t opened_ns;              /* connect, accept or first sight; CLOCK_MONOTONIC */
     uint64_t connected_ns;           /* of a client: the attempt's end, 0: not yet */
@@ -108,6 +118,8 @@ struct otel_connection {
 
     struct otel_direction in, out;
     struct otel_owed owed;
+
+    struct otel_socket_state socket; /* of socket_span.c alone */
 };
 
 /* --- life --- */

@@ -24,28 +24,49 @@
 #include "core/connection.h"
 #include "core/wire.h"
 
-/* Is that address on the list? */
+/* Is that address on the list? Any bytes, any length; never reads beyond len. */
 bool otel_socket_chatter(const struct sockaddr *addr, socklen_t len);
 
-/* A connect() returned: result 0 or an errno (EINPROGRESS: its end comes later). Remembers the
- * current context for the connection; with connection spans, makes the attempt's span when it is
- * over. started_ns: before the call. */
+/* The same for one that is known as text. family: AF_… */
+bool otel_socket_chatter_name(int family, const struct otel_address *name);
+
+/* A connect() returned: result 0 or an errno (EINPROGRESS: its end comes later). Keeps the peer and
+ * remembers the current context for the connection; with connection spans, makes the attempt's span
+ * when it is over (none for UDP, where nothing is attempted). One that only tells of an attempt
+ * under way ends that (EISCONN, its errno) or does nothing (EALREADY). A UDP socket that is
+ * connected anew, or to AF_UNSPEC, ends what it was connected to before. addr is not read when the
+ * kernel could not read it. started_ns: before the call. */
 void otel_socket_connect(struct otel_connection *c, int fd, const struct sockaddr *addr,
                          socklen_t len, int error, uint64_t started_ns);
 
 /* The outcome of a connect() under way is known: 0 or its errno (getsockopt SO_ERROR, the first
- * transfer, a second connect, an event). error -1: unknown, asked of the kernel without taking the
- * program's SO_ERROR away. Ignored when none is under way. */
+ * transfer, a second connect, an event). error -1, or one that tells nothing (EAGAIN, EINTR,
+ * ENOTCONN, EPIPE): asked of the kernel without taking the program's SO_ERROR away; what only that
+ * could tell stays open until the program asks. Ignored when none is under way. */
 void otel_socket_connected(struct otel_connection *c, int fd, int error);
 
-/* A connection that is not HTTP ends: its span, from opened_ns to now. Nothing for a server
- * connection on which no byte moved (it was handed to a child), for chatter, or when off. */
+/* fd, the last descriptor of the connection, is about to be closed: asks the kernel, while it can,
+ * for what the span of its end will tell. No system call where there will be none. */
+void otel_socket_closing(struct otel_connection *c, int fd);
+
+/* A connection that is not HTTP ends: its span, from opened_ns to now, once; and the attempt's that
+ * was still under way. Nothing for a server connection or a UDP one on which no byte moved (handed
+ * to a child; a look at the route), a socket pair, chatter, a connect that failed, or when off. */
 void otel_socket_closed(struct otel_connection *c);
 
-/* dns.lookup: node or service may be NULL; error as getaddrinfo gave it (sys_errno for EAI_SYSTEM).
- * found: its result, NULL when it failed. */
+/* dns.lookup: node or service may be NULL (nobody is asked without a node: no span); error as
+ * getaddrinfo gave it (sys_errno for EAI_SYSTEM). found: its result, NULL when it failed. */
 void otel_socket_lookup(const char *node, const char *service, int error, int sys_errno,
                         const struct addrinfo *found, uint64_t started_ns);
+
+/* The same for gethostbyname and its like: found or NULL with the h_errno (sys_errno for
+ * NETDB_INTERNAL). */
+void otel_socket_lookup_host(const char *name, int host_error, int sys_errno,
+                             const struct hostent *found, uint64_t started_ns);
+
+/* Is a look-up of that name worth a span? Not of NULL and of what is an address already, in any
+ * form that getaddrinfo takes (127.1, fe80::1%eth0): nobody is asked; nor when off. Keeps errno. */
+bool otel_socket_lookup_asks(const char *node);
 
 /* With `call`: an INTERNAL span named by the call, a child of the request under way on the
  * connection, else of the connection. result: what it returned, error: its errno or 0. */
