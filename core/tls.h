@@ -43,6 +43,7 @@ struct otel_tls {
     uint64_t turn;                 /* event waits this thread returned from */
     const uintptr_t *loop;         /* where the loop keeps its return address, NULL: not known */
     uintptr_t loop_return;         /* what stood there */
+    uintptr_t lookup;              /* frame of the name look-up the thread is in, 0: none */
     uint64_t deeper;               /* pool handle of the block with deeper contexts, 0: none */
     struct otel_implicit implicit; /* context of the exchange being served; see context.h */
     uint64_t resumer;              /* cell of who switches to another coroutine; context.h */
