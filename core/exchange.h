@@ -35,6 +35,7 @@ struct otel_exchange {
     bool started;   /* span is */
     bool adopted;   /* parent came with the program's own request head */
     bool sent;      /* a byte of the request went out or came in */
+    int send_error; /* errno of a failed send, 0 */
     bool head_done; /* the request head is complete */
     bool request_done;
     bool response_begun;

@@ -1,0 +1,613 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/observe.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/context.h"
+#include "core/exchange.h"
+#include "core/pool.h"
+#include "core/serving.h"
+#include "core/tls.h"
+
+/* Lines that come in pieces; any thread, mapped when first needed. */
+static struct otel_pool spills = OTEL_POOL(OTEL_HTTP1_SPILL_SIZE, 512);
+
+/* How often the end of a connection gives way to a thread that is at work on it. One that was
+ * cancelled there never leaves. */
+#define TURNS 1000
+
+/* One chunk of bytes on its way through a parser. */
+struct chunk {
+    struct otel_connection *c;
+    struct otel_direction *d;
+    int fd;
+    bool request;      /* this direction carries requests */
+    uint64_t now_ns;   /* read when first needed */
+    uint64_t answered; /* cell of the exchange these bytes answer, 0: none */
+    bool mixed;        /* they answer several */
+};
+
+static uint64_t now(struct chunk *k)
+{
+    if (!k->now_ns)
+        k->now_ns = otel_clock_mono_ns();
+    return k->now_ns;
+}
+
+static uint8_t protocol(const struct otel_connection *c)
+{
+    return atomic_load_explicit(&c->protocol, memory_order_relaxed);
+}
+
+static void set_protocol(struct otel_connection *c, enum otel_protocol protocol)
+{
+    atomic_store_explicit(&c->protocol, (uint8_t)protocol, memory_order_release);
+}
+
+/* Which side we are on an inherited socket shows by who speaks first: a client does. */
+static void settle(struct otel_connection *c, bool received)
+{
+    if (c->role == OTEL_ROLE_NONE)
+        c->role = received ? OTEL_ROLE_SERVER : OTEL_ROLE_CLIENT;
+    if (protocol(c) != OTEL_PROTOCOL_NEW || c->in.http.wanted)
+        return;
+    otel_http1_init(&c->in.http, c->role == OTEL_ROLE_CLIENT,
+                    c->role == OTEL_ROLE_CLIENT ? otel_http_head_wants_response
+                                                : otel_http_head_wants_request);
+    otel_http1_init(&c->out.http, c->role != OTEL_ROLE_CLIENT,
+                    c->role != OTEL_ROLE_CLIENT ? otel_http_head_wants_response
+                                                : otel_http_head_wants_request);
+}
+
+void otel_observe_prepare(struct otel_connection *c)
+{
+    settle(c, false);
+}
+
+/* --- events of requests ---------------------------------------------------------------------- */
+
+static bool request_event(struct chunk *k, enum otel_http1_event event,
+                          const struct otel_http1_text *text)
+{
+    struct otel_exchange *x = otel_exchange_requesting(k->c);
+
+    if (event == OTEL_HTTP1_BEGIN) {
+        if (k->c->role == OTEL_ROLE_CLIENT)
+            x = otel_exchange_outgoing(k->c, k->fd);
+        else
+            x = otel_exchange_begin(k->c, true, now(k));
+        if (!x)
+            return false;
+        x->sent = true;
+        if (x->server) /* not yet known for whom this is */
+            otel_context_implicit_clear();
+    }
+    if (!x) /* answered before it was complete */
+        return true;
+    if (event == OTEL_HTTP1_START) {
+        otel_http_head_start(&x->request, &k->d->http, text);
+        set_protocol(k->c, OTEL_PROTOCOL_HTTP1);
+    } else if (event == OTEL_HTTP1_HEADER && !x->head_done) {
+        otel_http_head_add(&x->request, false, text);
+    } else if (event == OTEL_HTTP1_HEAD_END) {
+        otel_exchange_request_head(x, k->c, k->fd);
+    } else if (event == OTEL_HTTP1_END) {
+        x->request_done = true;
+        if (x->server && !x->response_begun)
+            otel_serving_ready(x->cell, true);
+    }
+    return true;
+}
+
+/* --- events of responses --------------------------------------------------------------------- */
+
+static bool interim(const struct otel_http1 *http)
+{
+    return http->status < 200 && http->status != 101;
+}
+
+/* The next request of a pipeline is served without a read. */
+static void serve_next(struct otel_connection *c, uint64_t ended_cell)
+{
+    struct otel_exchange *next = otel_exchange_oldest(c);
+
+    if (next && next->server && next->cell && otel_tls.implicit.cell == ended_cell)
+        otel_serving_enter(&next->span.ctx, next->cell);
+}
+
+static void answered(struct chunk *k, struct otel_exchange *x)
+{
+    uint64_t cell = x->cell;
+    bool tunnel = k->d->http.body == OTEL_HTTP1_TUNNEL;
+
+    k->c->completed_turn = otel_serving_turn();
+    otel_exchange_finish(x, k->c, OTEL_TEXT(""), now(k));
+    if (tunnel)
+        set_protocol(k->c, OTEL_PROTOCOL_OTHER);
+    else if (k->c->role != OTEL_ROLE_CLIENT)
+        serve_next(k->c, cell);
+}
+
+static void response_begins(struct chunk *k, struct otel_exchange *x)
+{
+    k->d->http.head_request = x->head_request;
+    k->d->http.connect_request = x->connect_request;
+    x->response_begun = true;
+    if (x->server)
+        otel_serving_ready(x->cell, false);
+}
+
+static bool response_event(struct chunk *k, enum otel_http1_event event,
+                           const struct otel_http1_text *text)
+{
+    struct otel_exchange *x = otel_exchange_oldest(k->c);
+
+    /* A response nobody asked for. */
+    if (!x || !x->sent)
+        return false;
+    k->mixed |= k->answered && k->answered != x->cell;
+    k->answered = x->cell;
+    if (event == OTEL_HTTP1_BEGIN) {
+        response_begins(k, x);
+    } else if (event == OTEL_HTTP1_START) {
+        otel_http_head_start(&x->response, &k->d->http, text);
+    } else if (event == OTEL_HTTP1_HEADER) {
+        otel_http_head_add(&x->response, true, text);
+    } else if (event == OTEL_HTTP1_HEAD_END && interim(&k->d->http)) {
+        otel_http_head_clear(&x->response);
+    } else if (event == OTEL_HTTP1_HEAD_END) {
+        otel_exchange_response_head(x);
+    } else if (event == OTEL_HTTP1_END && interim(&k->d->http)) {
+        x->response_begun = false;
+        if (x->server && x->request_done)
+            otel_serving_ready(x->cell, true);
+    }
+    if (event == (k->d->http.body == OTEL_HTTP1_TUNNEL ? OTEL_HTTP1_HEAD_END : OTEL_HTTP1_END) &&
+        !interim(&k->d->http))
+        answered(k, x);
+    return true;
+}
+
+/* --- bytes ----------------------------------------------------------------------------------- */
+
+static bool give_spill(struct otel_direction *d)
+{
+    if (!otel_pool_get(&spills, d->spill))
+        d->spill = otel_pool_alloc(&spills);
+    d->http.spill = otel_pool_get(&spills, d->spill);
+    return d->http.spill != NULL;
+}
+
+static void take_spill(struct otel_direction *d)
+{
+    if (!d->spill || d->http.spilled)
+        return;
+    d->http.spill = NULL;
+    otel_pool_free(&spills, d->spill);
+    d->spill = 0;
+}
+
+/* Runs len bytes through the parser. False: the connection is not followed any more. */
+static bool follow(struct chunk *k, const char *p, size_t len)
+{
+    struct otel_http1_text text;
+    enum otel_http1_event event;
+    bool refused = false;
+    size_t used;
+
+    for (;;) {
+        event = otel_http1_next(&k->d->http, p, len, &used, &text);
+        p += used;
+        len -= used;
+        if (event == OTEL_HTTP1_MORE)
+            return true;
+        if (event == OTEL_HTTP1_MALFORMED)
+            return false;
+        if (event == OTEL_HTTP1_SPILL) {
+            if (refused)
+                return false;
+            refused = !give_spill(k->d);
+            continue;
+        }
+        refused = false;
+        if (event == OTEL_HTTP1_NAME || event == OTEL_HTTP1_CLOSING)
+            continue;
+        if (!(k->request ? request_event : response_event)(k, event, &text))
+            return false;
+        if (protocol(k->c) == OTEL_PROTOCOL_OTHER)
+            return true;
+    }
+}
+
+/* A head that goes on: its slices point to bytes that are the program's again. */
+static void keep_heads(struct chunk *k)
+{
+    struct otel_exchange *x =
+        k->request ? otel_exchange_requesting(k->c) : otel_exchange_oldest(k->c);
+
+    if (x)
+        otel_http_head_keep(k->request ? &x->request : &x->response);
+}
+
+/* Before anything is decided: the first byte of a message on a socket that may be another by now.
+ */
+static bool trusted(const struct chunk *k)
+{
+    return k->c->role != OTEL_ROLE_SERVER || !k->request || !otel_http1_idle(&k->d->http) ||
+           otel_connection_verify(k->c, k->fd);
+}
+
+/* --- a connection that speaks something else -------------------------------------------------- */
+
+/* The thread writes to it for an exchange; the answer will be that exchange's, unless another
+ * one's answer is still awaited. */
+static void bind_other(struct otel_connection *c)
+{
+    uint64_t bound = atomic_load_explicit(&c->bound_cell, memory_order_relaxed);
+    enum otel_context_kind kind;
+    const struct otel_span_context *current = otel_context_find(&kind);
+    uint64_t cell = otel_tls.implicit.cell;
+
+    if (c->role != OTEL_ROLE_CLIENT || c->bound_unsure || cell == bound)
+        return;
+    if (otel_context_cell(bound) && otel_serving_open() != 1)
+        c->bound_unsure = true;
+    if (kind != OTEL_CONTEXT_IMPLICIT || c->bound_unsure) {
+        atomic_store_explicit(&c->bound_cell, 0, memory_order_relaxed);
+        return;
+    }
+    c->bound = *current;
+    atomic_store_explicit(&c->bound_cell, cell, memory_order_relaxed);
+    otel_serving_connection(cell, c->self);
+}
+
+static void read_other(struct otel_connection *c)
+{
+    uint64_t bound = atomic_load_explicit(&c->bound_cell, memory_order_relaxed);
+
+    if (c->role == OTEL_ROLE_CLIENT && otel_context_cell(bound))
+        otel_serving_enter(&c->bound, bound);
+    else if (c->role != OTEL_ROLE_CLIENT || otel_serving_open() > 1)
+        otel_context_implicit_clear();
+}
+
+/* --- what hooks tell -------------------------------------------------------------------------- */
+
+/* What is under way ends as it is, unless another thread is at work on the other direction: then
+ * when the connection ends. */
+static void give_up(struct otel_connection *c, struct otel_direction *held)
+{
+    struct otel_direction *other = held == &c->in ? &c->out : &c->in;
+    struct otel_exchange *x;
+
+    otel_observe_lost(c);
+    if (!otel_direction_enter(other))
+        return;
+    while ((x = otel_exchange_oldest(c)))
+        otel_exchange_finish(x, c, OTEL_TEXT(""), otel_clock_mono_ns());
+    otel_direction_leave(other);
+}
+
+static void observe(struct otel_connection *c, int fd, bool received, const struct iovec *iov,
+                    size_t iovcnt, size_t n)
+{
+    struct otel_direction *d = received ? &c->in : &c->out;
+    struct chunk k = {.c = c, .d = d, .fd = fd};
+    bool good;
+
+    settle(c, received);
+    k.request = received == (c->role != OTEL_ROLE_CLIENT);
+    if (!trusted(&k))
+        return;
+    d->bytes += n;
+    good = c->stream;
+    for (size_t i = 0; good && i < iovcnt && n; i++) {
+        size_t len = iov[i].iov_len < n ? iov[i].iov_len : n;
+
+        good = len == 0 || follow(&k, iov[i].iov_base, len);
+        n -= len;
+        if (protocol(c) == OTEL_PROTOCOL_OTHER)
+            return;
+    }
+    if (!good) {
+        give_up(c, d);
+        return;
+    }
+    if (k.mixed)
+        otel_context_implicit_clear();
+    take_spill(d);
+    if (!otel_http1_idle(&d->http))
+        keep_heads(&k);
+}
+
+/* Whose bytes were they? The thread serves that one from now on. */
+static void enter(struct otel_connection *c)
+{
+    struct otel_exchange *x = otel_exchange_oldest(c);
+
+    if (c->role == OTEL_ROLE_CLIENT) {
+        if (x && x->cell)
+            otel_serving_enter(&x->serving, x->cell);
+        else if (x)
+            otel_context_implicit_clear();
+    } else if (x && x->cell) {
+        otel_serving_enter(&x->span.ctx, x->cell);
+    } else {
+        otel_context_implicit_clear();
+    }
+}
+
+/* A request that waited for its connection goes out: what follows is for the one it serves. */
+static void enter_requesting(struct otel_connection *c)
+{
+    struct otel_exchange *x = otel_exchange_requesting(c);
+
+    if (x && x->cell && otel_tls.implicit.cell != x->cell)
+        otel_serving_enter(&x->serving, x->cell);
+}
+
+void otel_observe_received(struct otel_connection *c, int fd, const struct iovec *iov,
+                           size_t iovcnt, size_t n)
+{
+    int saved = errno;
+    struct otel_exchange *before;
+    bool client;
+
+    if (protocol(c) == OTEL_PROTOCOL_OTHER) {
+        c->in.bytes += n;
+        read_other(c);
+        return;
+    }
+    before = otel_exchange_oldest(c);
+    client = c->role == OTEL_ROLE_CLIENT;
+    /* The answer's owner becomes current before it may end with these bytes. */
+    if (client && before)
+        enter(c);
+    observe(c, fd, true, iov, iovcnt, n);
+    if (protocol(c) == OTEL_PROTOCOL_OTHER)
+        read_other(c);
+    else if (!client || !before)
+        enter(c);
+    errno = saved;
+}
+
+void otel_observe_sent(struct otel_connection *c, int fd, const struct iovec *iov, size_t iovcnt,
+                       size_t n)
+{
+    int saved = errno;
+
+    if (protocol(c) == OTEL_PROTOCOL_OTHER) {
+        c->out.bytes += n;
+        bind_other(c);
+        return;
+    }
+    /* Who writes an answer serves that request, also where a timer or another thread made it. */
+    if (c->role != OTEL_ROLE_CLIENT && c->queued != c->answered)
+        enter(c);
+    observe(c, fd, false, iov, iovcnt, n);
+    if (protocol(c) == OTEL_PROTOCOL_OTHER)
+        bind_other(c);
+    else if (c->role == OTEL_ROLE_CLIENT)
+        enter_requesting(c);
+    errno = saved;
+}
+
+/* Bytes without a look: right in a body, the end of following anywhere else. */
+static void unseen(struct otel_connection *c, int fd, bool received, size_t n)
+{
+    struct otel_direction *d = received ? &c->in : &c->out;
+    struct chunk k = {.c = c, .d = d, .fd = fd};
+    enum otel_http1_event event = OTEL_HTTP1_MALFORMED;
+    uint64_t used = 0;
+
+    settle(c, received);
+    d->bytes += n;
+    if (protocol(c) == OTEL_PROTOCOL_OTHER)
+        return;
+    k.request = received == (c->role != OTEL_ROLE_CLIENT);
+    if (!otel_http1_idle(&d->http))
+        event = otel_http1_skip(&d->http, n, &used);
+    if (event == OTEL_HTTP1_END && !(k.request ? request_event : response_event)(&k, event, NULL))
+        event = OTEL_HTTP1_MALFORMED;
+    if (event == OTEL_HTTP1_MALFORMED || (event == OTEL_HTTP1_END && used < n))
+        give_up(c, d);
+}
+
+void otel_observe_received_unseen(struct otel_connection *c, int fd, size_t n)
+{
+    int saved = errno;
+
+    unseen(c, fd, true, n);
+    if (protocol(c) != OTEL_PROTOCOL_OTHER)
+        enter(c);
+    errno = saved;
+}
+
+void otel_observe_sent_unseen(struct otel_connection *c, int fd, size_t n)
+{
+    int saved = errno;
+
+    unseen(c, fd, false, n);
+    errno = saved;
+}
+
+/* --- ends ------------------------------------------------------------------------------------- */
+
+static bool ends_connection(int error)
+{
+    switch (error) {
+    case ECONNRESET:
+    case ECONNABORTED:
+    case ECONNREFUSED:
+    case EPIPE:
+    case ETIMEDOUT:
+    case ENOTCONN:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case ENETDOWN:
+    case ESHUTDOWN:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static struct otel_text error_name(int error)
+{
+    const char *name = strerrorname_np(error);
+
+    return name ? (struct otel_text){name, strlen(name)} : OTEL_TEXT("_OTHER");
+}
+
+/* The response that was coming ends with the stream, if it may. */
+static void complete_at_eof(struct otel_connection *c, struct otel_direction *d, uint64_t at)
+{
+    struct otel_exchange *x = otel_exchange_oldest(c);
+
+    if (x && x->response_begun && !otel_http1_idle(&d->http) &&
+        otel_http1_eof(&d->http) == OTEL_HTTP1_END)
+        otel_exchange_finish(x, c, OTEL_TEXT(""), at);
+}
+
+/* What an exchange suffered that is over before its time. */
+static struct otel_text failure_of(const struct otel_exchange *x, int error)
+{
+    if (x->response_begun && !error)
+        return x->server ? OTEL_TEXT("incomplete_response") : OTEL_TEXT("");
+    if (x->send_error && !error)
+        error = x->send_error;
+    return error ? error_name(error) : OTEL_TEXT("no_response");
+}
+
+static void finish_all(struct otel_connection *c, int error, uint64_t at)
+{
+    struct otel_exchange *x;
+
+    while (atomic_load_explicit(&c->queued, memory_order_acquire) !=
+           atomic_load_explicit(&c->answered, memory_order_relaxed)) {
+        x = otel_exchange_oldest(c);
+        if (!x) /* a fork child: the parent's */
+            atomic_fetch_add_explicit(&c->answered, 1, memory_order_release);
+        else
+            otel_exchange_finish(x, c, failure_of(x, error), at);
+    }
+}
+
+void otel_observe_receive_end(struct otel_connection *c, int fd, int error)
+{
+    int saved = errno;
+    uint64_t at;
+
+    (void)fd;
+    if (c->in.ended || (error && !ends_connection(error)))
+        return;
+    c->in.ended = 1;
+    if (protocol(c) == OTEL_PROTOCOL_HTTP1) {
+        at = otel_clock_mono_ns();
+        if (c->role != OTEL_ROLE_CLIENT || otel_exchange_oldest(c))
+            enter(c);
+        if (c->role == OTEL_ROLE_CLIENT) {
+            complete_at_eof(c, &c->in, at);
+            finish_all(c, error, at);
+            set_protocol(c, OTEL_PROTOCOL_OTHER);
+        } else if (error && otel_direction_enter(&c->out)) {
+            finish_all(c, error, at);
+            set_protocol(c, OTEL_PROTOCOL_OTHER);
+            otel_direction_leave(&c->out);
+        }
+    }
+    errno = saved;
+}
+
+void otel_observe_send_end(struct otel_connection *c, int fd, int error)
+{
+    struct otel_exchange *x;
+
+    (void)fd;
+    if (c->out.ended || (error && !ends_connection(error)))
+        return;
+    c->out.ended = 1;
+    if (protocol(c) != OTEL_PROTOCOL_HTTP1)
+        return;
+    if (c->role != OTEL_ROLE_CLIENT) {
+        uint64_t at = otel_clock_mono_ns();
+
+        if (!error)
+            complete_at_eof(c, &c->out, at);
+        else
+            finish_all(c, error, at);
+        return;
+    }
+    /* A client's answer may still be there to be read. */
+    x = otel_exchange_requesting(c);
+    if (x)
+        x->send_error = error;
+}
+
+/* Waits, within bounds, for threads that are at work on the connection. */
+static void enter_both(struct otel_connection *c)
+{
+    struct otel_direction *d[] = {&c->in, &c->out};
+
+    for (int i = 0; i < 2; i++)
+        for (int turn = 0; turn < TURNS && !otel_direction_enter(d[i]); turn++)
+            sched_yield();
+}
+
+void otel_observe_closed(struct otel_connection *c)
+{
+    int saved = errno;
+    uint64_t at;
+
+    enter_both(c);
+    if (otel_exchange_oldest(c)) {
+        at = otel_clock_mono_ns();
+        if (c->role != OTEL_ROLE_CLIENT)
+            complete_at_eof(c, &c->out, at);
+        finish_all(c, 0, at);
+    }
+    c->in.http.spilled = c->out.http.spilled = 0;
+    take_spill(&c->in);
+    take_spill(&c->out);
+    set_protocol(c, OTEL_PROTOCOL_OTHER);
+    otel_direction_leave(&c->in);
+    otel_direction_leave(&c->out);
+    errno = saved;
+}
+
+/* The spans end when the connection does, for another thread may be at work on them; whom the
+ * thread serves is unknown from now on. */
+void otel_observe_lost(struct otel_connection *c)
+{
+    uint32_t end = atomic_load_explicit(&c->queued, memory_order_acquire);
+
+    set_protocol(c, OTEL_PROTOCOL_OTHER);
+    for (uint32_t i = atomic_load_explicit(&c->answered, memory_order_acquire); i != end; i++) {
+        struct otel_exchange *x = otel_exchange_get(c->queue[i % OTEL_PIPELINE_MAX]);
+
+        if (x && x->server)
+            otel_serving_end(x->cell);
+    }
+}
+
+void otel_observe_forked(struct otel_connection *c)
+{
+    bool between = c->in.http.wanted && otel_http1_idle(&c->in.http) &&
+                   otel_http1_idle(&c->out.http) && !c->owed.pending &&
+                   atomic_load(&c->queued) == atomic_load(&c->answered);
+
+    if (c->in.http.wanted && !between)
+        set_protocol(c, OTEL_PROTOCOL_OTHER);
+    atomic_store(&c->answered, atomic_load(&c->queued));
+    c->requesting = 0;
+    c->bound_cell = 0;
+    c->in.spill = c->out.spill = 0;
+    c->in.http.spill = c->out.http.spill = NULL;
+    c->in.http.spilled = c->out.http.spilled = 0;
+    memset(&c->owed, 0, sizeof c->owed);
+    otel_direction_leave(&c->in);
+    otel_direction_leave(&c->out);
+}
