@@ -2,22 +2,18 @@
 #include "core/observe.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 
 #include "core/clock.h"
 #include "core/context.h"
 #include "core/exchange.h"
+#include "core/observe_parts.h"
 #include "core/pool.h"
 #include "core/serving.h"
 #include "core/tls.h"
 
 /* Lines that come in pieces; any thread, mapped when first needed. */
 static struct otel_pool spills = OTEL_POOL(OTEL_HTTP1_SPILL_SIZE, 512);
-
-/* How often the end of a connection gives way to a thread that is at work on it. One that was
- * cancelled there never leaves. */
-#define TURNS 1000
 
 /* One chunk of bytes on its way through a parser. */
 struct chunk {
@@ -37,22 +33,12 @@ static uint64_t now(struct chunk *k)
     return k->now_ns;
 }
 
-static uint8_t protocol(const struct otel_connection *c)
-{
-    return atomic_load_explicit(&c->protocol, memory_order_relaxed);
-}
-
-static void set_protocol(struct otel_connection *c, enum otel_protocol protocol)
-{
-    atomic_store_explicit(&c->protocol, (uint8_t)protocol, memory_order_release);
-}
-
 /* Which side we are on an inherited socket shows by who speaks first: a client does. */
 static void settle(struct otel_connection *c, bool received)
 {
     if (c->role == OTEL_ROLE_NONE)
         c->role = received ? OTEL_ROLE_SERVER : OTEL_ROLE_CLIENT;
-    if (protocol(c) != OTEL_PROTOCOL_NEW || c->in.http.wanted)
+    if (otel_observe_protocol(c) != OTEL_PROTOCOL_NEW || c->in.http.wanted)
         return;
     otel_http1_init(&c->in.http, c->role == OTEL_ROLE_CLIENT,
                     c->role == OTEL_ROLE_CLIENT ? otel_http_head_wants_response
@@ -65,6 +51,13 @@ static void settle(struct otel_connection *c, bool received)
 void otel_observe_prepare(struct otel_connection *c)
 {
     settle(c, false);
+}
+
+/* What the parser gave out of its spill buffer is there until its next event. */
+static void keep_spilled(const struct chunk *k, struct otel_http_head *head)
+{
+    if (k->d->http.spill)
+        otel_http_head_keep(head);
 }
 
 /* --- events of requests ---------------------------------------------------------------------- */
@@ -89,9 +82,11 @@ static bool request_event(struct chunk *k, enum otel_http1_event event,
         return true;
     if (event == OTEL_HTTP1_START) {
         otel_http_head_start(&x->request, &k->d->http, text);
-        set_protocol(k->c, OTEL_PROTOCOL_HTTP1);
+        keep_spilled(k, &x->request);
+        otel_observe_set_protocol(k->c, OTEL_PROTOCOL_HTTP1);
     } else if (event == OTEL_HTTP1_HEADER && !x->head_done) {
         otel_http_head_add(&x->request, false, text);
+        keep_spilled(k, &x->request);
     } else if (event == OTEL_HTTP1_HEAD_END) {
         otel_exchange_request_head(x, k->c, k->fd);
     } else if (event == OTEL_HTTP1_END) {
@@ -126,7 +121,7 @@ static void answered(struct chunk *k, struct otel_exchange *x)
     k->c->completed_turn = otel_serving_turn();
     otel_exchange_finish(x, k->c, OTEL_TEXT(""), now(k));
     if (tunnel)
-        set_protocol(k->c, OTEL_PROTOCOL_OTHER);
+        otel_observe_set_protocol(k->c, OTEL_PROTOCOL_OTHER);
     else if (k->c->role != OTEL_ROLE_CLIENT)
         serve_next(k->c, cell);
 }
@@ -154,8 +149,10 @@ static bool response_event(struct chunk *k, enum otel_http1_event event,
         response_begins(k, x);
     } else if (event == OTEL_HTTP1_START) {
         otel_http_head_start(&x->response, &k->d->http, text);
+        keep_spilled(k, &x->response);
     } else if (event == OTEL_HTTP1_HEADER) {
         otel_http_head_add(&x->response, true, text);
+        keep_spilled(k, &x->response);
     } else if (event == OTEL_HTTP1_HEAD_END && interim(&k->d->http)) {
         otel_http_head_clear(&x->response);
     } else if (event == OTEL_HTTP1_HEAD_END) {
@@ -181,7 +178,7 @@ static bool give_spill(struct otel_direction *d)
     return d->http.spill != NULL;
 }
 
-static void take_spill(struct otel_direction *d)
+void otel_observe_take_spill(struct otel_direction *d)
 {
     if (!d->spill || d->http.spilled)
         return;
@@ -217,7 +214,7 @@ static bool follow(struct chunk *k, const char *p, size_t len)
             continue;
         if (!(k->request ? request_event : response_event)(k, event, &text))
             return false;
-        if (protocol(k->c) == OTEL_PROTOCOL_OTHER)
+        if (otel_observe_protocol(k->c) == OTEL_PROTOCOL_OTHER)
             return true;
     }
 }
@@ -276,21 +273,6 @@ static void read_other(struct otel_connection *c)
 
 /* --- what hooks tell -------------------------------------------------------------------------- */
 
-/* What is under way ends as it is, unless another thread is at work on the other direction: then
- * when the connection ends. */
-static void give_up(struct otel_connection *c, struct otel_direction *held)
-{
-    struct otel_direction *other = held == &c->in ? &c->out : &c->in;
-    struct otel_exchange *x;
-
-    otel_observe_lost(c);
-    if (!otel_direction_enter(other))
-        return;
-    while ((x = otel_exchange_oldest(c)))
-        otel_exchange_finish(x, c, OTEL_TEXT(""), otel_clock_mono_ns());
-    otel_direction_leave(other);
-}
-
 static void observe(struct otel_connection *c, int fd, bool received, const struct iovec *iov,
                     size_t iovcnt, size_t n)
 {
@@ -309,22 +291,22 @@ static void observe(struct otel_connection *c, int fd, bool received, const stru
 
         good = len == 0 || follow(&k, iov[i].iov_base, len);
         n -= len;
-        if (protocol(c) == OTEL_PROTOCOL_OTHER)
+        if (otel_observe_protocol(c) == OTEL_PROTOCOL_OTHER)
             return;
     }
     if (!good) {
-        give_up(c, d);
+        otel_observe_give_up(c, d);
         return;
     }
     if (k.mixed)
         otel_context_implicit_clear();
-    take_spill(d);
+    otel_observe_take_spill(d);
     if (!otel_http1_idle(&d->http))
         keep_heads(&k);
 }
 
 /* Whose bytes were they? The thread serves that one from now on. */
-static void enter(struct otel_connection *c)
+void otel_observe_enter(struct otel_connection *c)
 {
     struct otel_exchange *x = otel_exchange_oldest(c);
 
@@ -356,7 +338,7 @@ void otel_observe_received(struct otel_connection *c, int fd, const struct iovec
     struct otel_exchange *before;
     bool client;
 
-    if (protocol(c) == OTEL_PROTOCOL_OTHER) {
+    if (otel_observe_protocol(c) == OTEL_PROTOCOL_OTHER) {
         c->in.bytes += n;
         read_other(c);
         return;
@@ -365,12 +347,12 @@ void otel_observe_received(struct otel_connection *c, int fd, const struct iovec
     client = c->role == OTEL_ROLE_CLIENT;
     /* The answer's owner becomes current before it may end with these bytes. */
     if (client && before)
-        enter(c);
+        otel_observe_enter(c);
     observe(c, fd, true, iov, iovcnt, n);
-    if (protocol(c) == OTEL_PROTOCOL_OTHER)
+    if (otel_observe_protocol(c) == OTEL_PROTOCOL_OTHER)
         read_other(c);
     else if (!client || !before)
-        enter(c);
+        otel_observe_enter(c);
     errno = saved;
 }
 
@@ -379,16 +361,16 @@ void otel_observe_sent(struct otel_connection *c, int fd, const struct iovec *io
 {
     int saved = errno;
 
-    if (protocol(c) == OTEL_PROTOCOL_OTHER) {
+    if (otel_observe_protocol(c) == OTEL_PROTOCOL_OTHER) {
         c->out.bytes += n;
         bind_other(c);
         return;
     }
     /* Who writes an answer serves that request, also where a timer or another thread made it. */
     if (c->role != OTEL_ROLE_CLIENT && c->queued != c->answered)
-        enter(c);
+        otel_observe_enter(c);
     observe(c, fd, false, iov, iovcnt, n);
-    if (protocol(c) == OTEL_PROTOCOL_OTHER)
+    if (otel_observe_protocol(c) == OTEL_PROTOCOL_OTHER)
         bind_other(c);
     else if (c->role == OTEL_ROLE_CLIENT)
         enter_requesting(c);
@@ -405,7 +387,7 @@ static void unseen(struct otel_connection *c, int fd, bool received, size_t n)
 
     settle(c, received);
     d->bytes += n;
-    if (protocol(c) == OTEL_PROTOCOL_OTHER)
+    if (otel_observe_protocol(c) == OTEL_PROTOCOL_OTHER)
         return;
     k.request = received == (c->role != OTEL_ROLE_CLIENT);
     if (!otel_http1_idle(&d->http))
@@ -413,7 +395,7 @@ static void unseen(struct otel_connection *c, int fd, bool received, size_t n)
     if (event == OTEL_HTTP1_END && !(k.request ? request_event : response_event)(&k, event, NULL))
         event = OTEL_HTTP1_MALFORMED;
     if (event == OTEL_HTTP1_MALFORMED || (event == OTEL_HTTP1_END && used < n))
-        give_up(c, d);
+        otel_observe_give_up(c, d);
 }
 
 void otel_observe_received_unseen(struct otel_connection *c, int fd, size_t n)
@@ -421,8 +403,8 @@ void otel_observe_received_unseen(struct otel_connection *c, int fd, size_t n)
     int saved = errno;
 
     unseen(c, fd, true, n);
-    if (protocol(c) != OTEL_PROTOCOL_OTHER)
-        enter(c);
+    if (otel_observe_protocol(c) != OTEL_PROTOCOL_OTHER)
+        otel_observe_enter(c);
     errno = saved;
 }
 
@@ -432,182 +414,4 @@ void otel_observe_sent_unseen(struct otel_connection *c, int fd, size_t n)
 
     unseen(c, fd, false, n);
     errno = saved;
-}
-
-/* --- ends ------------------------------------------------------------------------------------- */
-
-static bool ends_connection(int error)
-{
-    switch (error) {
-    case ECONNRESET:
-    case ECONNABORTED:
-    case ECONNREFUSED:
-    case EPIPE:
-    case ETIMEDOUT:
-    case ENOTCONN:
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-    case ENETDOWN:
-    case ESHUTDOWN:
-        return true;
-    default:
-        return false;
-    }
-}
-
-static struct otel_text error_name(int error)
-{
-    const char *name = strerrorname_np(error);
-
-    return name ? (struct otel_text){name, strlen(name)} : OTEL_TEXT("_OTHER");
-}
-
-/* The response that was coming ends with the stream, if it may. */
-static void complete_at_eof(struct otel_connection *c, struct otel_direction *d, uint64_t at)
-{
-    struct otel_exchange *x = otel_exchange_oldest(c);
-
-    if (x && x->response_begun && !otel_http1_idle(&d->http) &&
-        otel_http1_eof(&d->http) == OTEL_HTTP1_END)
-        otel_exchange_finish(x, c, OTEL_TEXT(""), at);
-}
-
-/* What an exchange suffered that is over before its time. */
-static struct otel_text failure_of(const struct otel_exchange *x, int error)
-{
-    if (x->response_begun && !error)
-        return x->server ? OTEL_TEXT("incomplete_response") : OTEL_TEXT("");
-    if (x->send_error && !error)
-        error = x->send_error;
-    return error ? error_name(error) : OTEL_TEXT("no_response");
-}
-
-static void finish_all(struct otel_connection *c, int error, uint64_t at)
-{
-    struct otel_exchange *x;
-
-    while (atomic_load_explicit(&c->queued, memory_order_acquire) !=
-           atomic_load_explicit(&c->answered, memory_order_relaxed)) {
-        x = otel_exchange_oldest(c);
-        if (!x) /* a fork child: the parent's */
-            atomic_fetch_add_explicit(&c->answered, 1, memory_order_release);
-        else
-            otel_exchange_finish(x, c, failure_of(x, error), at);
-    }
-}
-
-void otel_observe_receive_end(struct otel_connection *c, int fd, int error)
-{
-    int saved = errno;
-    uint64_t at;
-
-    (void)fd;
-    if (c->in.ended || (error && !ends_connection(error)))
-        return;
-    c->in.ended = 1;
-    if (protocol(c) == OTEL_PROTOCOL_HTTP1) {
-        at = otel_clock_mono_ns();
-        if (c->role != OTEL_ROLE_CLIENT || otel_exchange_oldest(c))
-            enter(c);
-        if (c->role == OTEL_ROLE_CLIENT) {
-            complete_at_eof(c, &c->in, at);
-            finish_all(c, error, at);
-            set_protocol(c, OTEL_PROTOCOL_OTHER);
-        } else if (error && otel_direction_enter(&c->out)) {
-            finish_all(c, error, at);
-            set_protocol(c, OTEL_PROTOCOL_OTHER);
-            otel_direction_leave(&c->out);
-        }
-    }
-    errno = saved;
-}
-
-void otel_observe_send_end(struct otel_connection *c, int fd, int error)
-{
-    struct otel_exchange *x;
-
-    (void)fd;
-    if (c->out.ended || (error && !ends_connection(error)))
-        return;
-    c->out.ended = 1;
-    if (protocol(c) != OTEL_PROTOCOL_HTTP1)
-        return;
-    if (c->role != OTEL_ROLE_CLIENT) {
-        uint64_t at = otel_clock_mono_ns();
-
-        if (!error)
-            complete_at_eof(c, &c->out, at);
-        else
-            finish_all(c, error, at);
-        return;
-    }
-    /* A client's answer may still be there to be read. */
-    x = otel_exchange_requesting(c);
-    if (x)
-        x->send_error = error;
-}
-
-/* Waits, within bounds, for threads that are at work on the connection. */
-static void enter_both(struct otel_connection *c)
-{
-    struct otel_direction *d[] = {&c->in, &c->out};
-
-    for (int i = 0; i < 2; i++)
-        for (int turn = 0; turn < TURNS && !otel_direction_enter(d[i]); turn++)
-            sched_yield();
-}
-
-void otel_observe_closed(struct otel_connection *c)
-{
-    int saved = errno;
-    uint64_t at;
-
-    enter_both(c);
-    if (otel_exchange_oldest(c)) {
-        at = otel_clock_mono_ns();
-        if (c->role != OTEL_ROLE_CLIENT)
-            complete_at_eof(c, &c->out, at);
-        finish_all(c, 0, at);
-    }
-    c->in.http.spilled = c->out.http.spilled = 0;
-    take_spill(&c->in);
-    take_spill(&c->out);
-    set_protocol(c, OTEL_PROTOCOL_OTHER);
-    otel_direction_leave(&c->in);
-    otel_direction_leave(&c->out);
-    errno = saved;
-}
-
-/* The spans end when the connection does, for another thread may be at work on them; whom the
- * thread serves is unknown from now on. */
-void otel_observe_lost(struct otel_connection *c)
-{
-    uint32_t end = atomic_load_explicit(&c->queued, memory_order_acquire);
-
-    set_protocol(c, OTEL_PROTOCOL_OTHER);
-    for (uint32_t i = atomic_load_explicit(&c->answered, memory_order_acquire); i != end; i++) {
-        struct otel_exchange *x = otel_exchange_get(c->queue[i % OTEL_PIPELINE_MAX]);
-
-        if (x && x->server)
-            otel_serving_end(x->cell);
-    }
-}
-
-void otel_observe_forked(struct otel_connection *c)
-{
-    bool between = c->in.http.wanted && otel_http1_idle(&c->in.http) &&
-                   otel_http1_idle(&c->out.http) && !c->owed.pending &&
-                   atomic_load(&c->queued) == atomic_load(&c->answered);
-
-    if (c->in.http.wanted && !between)
-        set_protocol(c, OTEL_PROTOCOL_OTHER);
-    atomic_store(&c->answered, atomic_load(&c->queued));
-    c->requesting = 0;
-    c->bound_cell = 0;
-    c->in.spill = c->out.spill = 0;
-    c->in.http.spill = c->out.http.spill = NULL;
-    c->in.http.spilled = c->out.http.spilled = 0;
-    memset(&c->owed, 0, sizeof c->owed);
-    otel_direction_leave(&c->in);
-    otel_direction_leave(&c->out);
 }

@@ -9,14 +9,17 @@
 #include "core/config.h"
 #include "core/context.h"
 #include "core/counters.h"
+#include "core/exchange.h"
 #include "core/exporter.h"
 #include "core/fdtable.h"
 #include "core/generation.h"
+#include "core/http_head.h"
 #include "core/inbound.h"
 #include "core/log.h"
 #include "core/privatefd.h"
 #include "core/propagation.h"
 #include "core/queue.h"
+#include "core/route.h"
 #include "core/serving.h"
 #include "core/store.h"
 
@@ -35,6 +38,8 @@ static void after_fork(void)
     otel_context_reset();
     otel_serving_reset();
     otel_inbound_reset();
+    otel_exchange_reset();
+    otel_http_head_reset();
     otel_exporter_reset();
     otel_batch_reset();
     atomic_flag_clear(&summed);
@@ -75,6 +80,8 @@ void otel_tracer_start(const struct otel_platform *platform, bool secure)
     otel_generation_init();
     otel_generation_on_fork(after_fork);
     otel_propagation_init(otel_config.propagators);
+    otel_http_head_init();
+    otel_route_init(otel_config.http_routes);
     adopt_environment();
     otel_store_init(otel_config.max_queue_size, otel_config.max_export_batch_size);
     if (otel_queue_init(otel_config.max_queue_size) < 0)
