@@ -302,6 +302,14 @@ void otel_context_inherit(const struct otel_implicit *shared)
 {
     otel_context_implicit_set(&shared->ctx, shared->cell);
     otel_tls.inherited = true;
+    otel_tls.in_loop = false;
+}
+
+/* Does a frame at p lie on the stack the thread's event loop runs on? A coroutine knows whom it
+ * serves, whichever of the loop's functions resumes it. */
+static bool on_loop_stack(const void *p)
+{
+    return (uintptr_t)otel_tls.loop - (uintptr_t)p < SAME_STACK;
 }
 
 /* Never inlined, as ..._return: the thread that comes back may be another, and an address in the
@@ -314,6 +322,7 @@ __attribute__((noinline)) void otel_context_leave(struct otel_context_saved *sav
     saved->deeper = otel_tls.deeper;
     saved->generation = otel_tls.generation;
     saved->inherited = otel_tls.inherited;
+    saved->in_loop = otel_tls.in_loop && on_loop_stack(saved);
     saved->implicit.cell = otel_tls.implicit.cell;
     if (saved->implicit.cell)
         saved->implicit.ctx = otel_tls.implicit.ctx;
@@ -350,6 +359,7 @@ __attribute__((noinline)) void otel_context_return(const struct otel_context_sav
     if (saved->implicit.cell && !goes_on_to_another(saved)) {
         otel_context_implicit_set(&saved->implicit.ctx, saved->implicit.cell);
         otel_tls.inherited = saved->inherited;
+        otel_tls.in_loop = saved->in_loop;
     }
 }
 

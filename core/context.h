@@ -84,7 +84,7 @@ struct otel_context_saved {
     struct otel_implicit implicit;
     uint64_t deeper;
     uint32_t depth, generation;
-    bool inherited;
+    bool inherited, in_loop;
     struct otel_attached stack[OTEL_CONTEXT_INLINE_DEPTH];
 };
 

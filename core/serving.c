@@ -181,19 +181,22 @@ void otel_serving_end(uint64_t handle)
 
 bool otel_serving_unsure(uint64_t handle)
 {
-    struct slot *slot = slot_of(otel_tls.serving_slot);
-    struct otel_cell *cell;
+    struct otel_cell *cell = otel_context_cell(handle);
+    /* Work that a thread was made for may come from whatever its maker's exchanges wait for. */
+    uint32_t number = !otel_tls.inherited ? otel_tls.serving_slot
+                      : cell              ? atomic_load_explicit(&cell->slot, memory_order_relaxed)
+                                          : 0;
+    struct slot *slot = slot_of(number);
     uint32_t waiting;
 
     if (otel_tls.in_loop && !below_loop())
         return true;
     if (!slot)
-        return otel_tls.serving_slot == NO_SLOT;
+        return number == NO_SLOT;
     waiting = atomic_load_explicit(&slot->waiting, memory_order_acquire);
     if (!waiting)
         return false;
-    cell = otel_context_cell(handle);
-    if (cell && atomic_load_explicit(&cell->waiting, memory_order_acquire) == otel_tls.serving_slot)
+    if (cell && atomic_load_explicit(&cell->waiting, memory_order_acquire) == number)
         waiting--;
     return waiting > 0;
 }

@@ -59,7 +59,8 @@ bool otel_serving_has(uint64_t cell, uint64_t connection);
 void otel_serving_end(uint64_t cell);
 
 /* Another exchange of this thread waits for something invisible: what is current is a guess.
- * cell: the one that is current. Two loads. */
+ * For an inherited context (context.h): of the thread that read from it last, which made this one.
+ * cell: the one that is current. A few loads. */
 bool otel_serving_unsure(uint64_t cell);
 
 /* Exchanges this thread read last and that are not over. */

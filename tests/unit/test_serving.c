@@ -214,6 +214,38 @@ Test(serving, what_runs_after_the_handlers_is_for_nobody)
     otel_serving_end(cell);
 }
 
+static void *inherits(void *arg)
+{
+    struct otel_implicit shared = {context_of(1), *(uint64_t *)arg};
+
+    otel_context_inherit(&shared);
+    return (void *)(intptr_t)kind();
+}
+
+static enum otel_context_kind kind_on_a_thread_made_for(uint64_t cell)
+{
+    pthread_t thread;
+    void *result;
+
+    pthread_create(&thread, NULL, inherits, &cell);
+    pthread_join(thread, &result);
+    return (enum otel_context_kind)(intptr_t)result;
+}
+
+Test(serving, a_thread_made_for_one_is_as_unsure_as_its_maker)
+{
+    uint64_t other = served(2), own = served(1);
+
+    otel_serving_ready(own, true);
+    cr_assert_eq(kind_on_a_thread_made_for(own), OTEL_CONTEXT_IMPLICIT);
+    otel_serving_ready(other, true);
+    cr_assert_eq(kind_on_a_thread_made_for(own), OTEL_CONTEXT_UNSURE);
+    otel_serving_end(other);
+    cr_assert_eq(kind_on_a_thread_made_for(own), OTEL_CONTEXT_IMPLICIT);
+    otel_serving_end(own);
+    cr_assert_eq(kind_on_a_thread_made_for(own), OTEL_CONTEXT_NONE);
+}
+
 struct churn {
     uint64_t cell[64];
 };
