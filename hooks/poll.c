@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * poll and select: the thread waits for whatever comes next. What is ready tells whether it goes on
+ * with the exchange it served; when nothing is, what it waited for does. A wait inside an operation
+ * that is current (libcurl's for its own transfer, a callback's) is a part of that.
+ */
+#include "preload/hook.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/select.h>
+
+#include "core/connection.h"
+#include "core/context.h"
+#include "core/serving.h"
+#include "preload/frame.h"
+#include "preload/init.h"
+
+#define WORD_BITS (8 * (int)sizeof(long))
+
+/* In a hook's own body only. */
+#define LOOP() (otel_preload_active() ? OTEL_FRAME_OF_CALLER() : NULL)
+
+/* Is there an exchange whose context an event may end? */
+static inline bool serves(void)
+{
+    return __builtin_expect(otel_tls.implicit.cell != 0, 0);
+}
+
+/* Nobody's work is under way: all there is to be told of a wait. */
+static inline void next(const uintptr_t *loop)
+{
+    otel_serving_turn_next();
+    otel_serving_loop(loop);
+}
+
+/* Does it serve the exchange? */
+static bool is_own(int fd)
+{
+    const struct otel_connection *c = otel_connection_known(fd);
+
+    return c && otel_serving_has(otel_tls.implicit.cell, c->self);
+}
+
+/* A wait is over. own: everything it was about is the exchange's. */
+static void returned(bool own, const uintptr_t *loop, const void *caller)
+{
+    enum otel_context_kind kind;
+
+    otel_serving_turn_next();
+    if (own || otel_guard_inside())
+        return;
+    if (otel_tls.depth && otel_context_find(&kind) && kind == OTEL_CONTEXT_EXPLICIT)
+        return;
+    if (otel_library_defines(caller, "curl_easy_perform"))
+        return;
+    otel_serving_loop(loop);
+    otel_context_implicit_clear();
+}
+
+/* n: as the call returned it. */
+static void polled(const struct pollfd *fds, nfds_t count, int n, const uintptr_t *loop,
+                   const void *caller)
+{
+    int saved = errno;
+    bool own = true;
+
+    if (n < 0)
+        return;
+    for (nfds_t i = 0; i < count; i++)
+        if (fds[i].fd >= 0 && (!n || fds[i].revents))
+            own &= is_own(fds[i].fd);
+    returned(own, loop, caller);
+    errno = saved;
+}
+
+OTEL_HOOK_LIBC(int, poll, (struct pollfd * fds, nfds_t count, int timeout))
+{
+    const uintptr_t *loop = LOOP();
+    int n;
+
+    if (!serves()) {
+        next(loop);
+        return OTEL_REAL(poll)(fds, count, timeout);
+    }
+    n = OTEL_REAL(poll)(fds, count, timeout);
+    polled(fds, count, n, loop, OTEL_CALLER());
+    return n;
+}
+
+OTEL_HOOK_LIBC(int, ppoll,
+               (struct pollfd * fds, nfds_t count, const struct timespec *timeout,
+                const sigset_t *mask))
+{
+    const uintptr_t *loop = LOOP();
+    int n;
+
+    if (!serves()) {
+        next(loop);
+        return OTEL_REAL(ppoll)(fds, count, timeout, mask);
+    }
+    n = OTEL_REAL(ppoll)(fds, count, timeout, mask);
+    polled(fds, count, n, loop, OTEL_CALLER());
+    return n;
+}
+
+OTEL_HOOK_LIBC(int, __poll_chk, (struct pollfd * fds, nfds_t count, int timeout, size_t size))
+{
+    const uintptr_t *loop = LOOP();
+    int n;
+
+    if (!serves()) {
+        next(loop);
+        return OTEL_REAL(__poll_chk)(fds, count, timeout, size);
+    }
+    n = OTEL_REAL(__poll_chk)(fds, count, timeout, size);
+    polled(fds, count, n, loop, OTEL_CALLER());
+    return n;
+}
+
+OTEL_HOOK_LIBC(int, __ppoll_chk,
+               (struct pollfd * fds, nfds_t count, const struct timespec *timeout,
+                const sigset_t *mask, size_t size))
+{
+    const uintptr_t *loop = LOOP();
+    int n;
+
+    if (!serves()) {
+        next(loop);
+        return OTEL_REAL(__ppoll_chk)(fds, count, timeout, mask, size);
+    }
+    n = OTEL_REAL(__ppoll_chk)(fds, count, timeout, mask, size);
+    polled(fds, count, n, loop, OTEL_CALLER());
+    return n;
+}
+
+/* Those of one word, 0 where there is no set. As the kernel has it: a set may be larger than
+ * fd_set. */
+static unsigned long word_of(const fd_set *set, int i)
+{
+    return set ? ((const unsigned long *)set)[i] : 0;
+}
+
+static bool all_own(int count, const fd_set *r, const fd_set *w, const fd_set *e)
+{
+    bool own = true;
+
+    for (int i = 0; i * WORD_BITS < count; i++) {
+        unsigned long ready = word_of(r, i) | word_of(w, i) | word_of(e, i);
+
+        for (; ready; ready &= ready - 1)
+            own &= is_own(i * WORD_BITS + __builtin_ctzl(ready));
+    }
+    return own;
+}
+
+/* Of a wait that timed out the sets do not tell what it was for, unless there are none. */
+static void selected(int n, bool own, const uintptr_t *loop, const void *caller)
+{
+    int saved = errno;
+
+    if (n >= 0)
+        returned(own, loop, caller);
+    errno = saved;
+}
+
+OTEL_HOOK_LIBC(int, select,
+               (int count, fd_set *restrict r, fd_set *restrict w, fd_set *restrict e,
+                struct timeval *restrict timeout))
+{
+    const uintptr_t *loop = LOOP();
+    int n;
+
+    if (!serves()) {
+        next(loop);
+        return OTEL_REAL(select)(count, r, w, e, timeout);
+    }
+    n = OTEL_REAL(select)(count, r, w, e, timeout);
+    selected(n, n > 0 ? all_own(count, r, w, e) : !r && !w && !e, loop, OTEL_CALLER());
+    return n;
+}
+
+OTEL_HOOK_LIBC(int, pselect,
+               (int count, fd_set *restrict r, fd_set *restrict w, fd_set *restrict e,
+                const struct timespec *restrict timeout, const sigset_t *restrict mask))
+{
+    const uintptr_t *loop = LOOP();
+    int n;
+
+    if (!serves()) {
+        next(loop);
+        return OTEL_REAL(pselect)(count, r, w, e, timeout, mask);
+    }
+    n = OTEL_REAL(pselect)(count, r, w, e, timeout, mask);
+    selected(n, n > 0 ? all_own(count, r, w, e) : !r && !w && !e, loop, OTEL_CALLER());
+    return n;
+}
