@@ -7,6 +7,7 @@
 
 #include "core/clock.h"
 #include "core/generation.h"
+#include "core/inject.h"
 #include "core/log.h"
 #include "core/pool.h"
 #include "core/socket_facts.h"
@@ -55,6 +56,7 @@ static void retire(uint64_t handle)
         handle = atomic_exchange_explicit(&retired[at], handle, memory_order_acq_rel);
         c = otel_pool_get(&connections, handle);
         if (c && seize(c)) {
+            otel_inject_forget(c);
             otel_pool_free(&connections, handle);
             return;
         }
