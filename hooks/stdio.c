@@ -35,14 +35,21 @@ static void close_unseen(const FILE *fp)
         otel_connection_close(fp->_fileno);
 }
 
-OTEL_HOOK_LIBC(int, fclose, (FILE * fp))
+/* A wide stream of ours has become one of libc's. */
+static struct otel_stdio *before_closing(FILE *fp)
 {
     struct otel_stdio *ours = otel_stdio_take(fp);
-    int result;
 
-    if (!ours)
+    if (!ours || fp->_mode > 0)
         close_unseen(fp);
-    result = OTEL_REAL(fclose)(fp);
+    return ours;
+}
+
+OTEL_HOOK_LIBC(int, fclose, (FILE * fp))
+{
+    struct otel_stdio *ours = before_closing(fp);
+    int result = OTEL_REAL(fclose)(fp);
+
     if (ours)
         otel_stdio_release(ours);
     return result;
@@ -51,7 +58,7 @@ OTEL_HOOK_LIBC(int, fclose, (FILE * fp))
 /* For a stream that popen() did not make it is fclose(). */
 OTEL_HOOK_LIBC(int, pclose, (FILE * fp))
 {
-    struct otel_stdio *ours = otel_stdio_take(fp);
+    struct otel_stdio *ours = before_closing(fp);
     int result = OTEL_REAL(pclose)(fp);
 
     if (ours)
