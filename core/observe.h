@@ -41,7 +41,8 @@ void otel_observe_sent_unseen(struct otel_connection *c, int fd, size_t n);
 void otel_observe_receive_end(struct otel_connection *c, int fd, int error);
 void otel_observe_send_end(struct otel_connection *c, int fd, int error);
 
-/* The connection is over (closed, or verified away): what is under way ends. */
+/* The connection is over (closed, or verified away): what is under way ends. Where a thread stays
+ * at work on it, it is lost only, and this is to be called again. */
 void otel_observe_closed(struct otel_connection *c);
 
 /* Stops following: what is under way ends with what is known, later bytes are only counted. */

@@ -142,22 +142,21 @@ void otel_observe_send_end(struct otel_connection *c, int fd, int error)
         x->send_error = error;
 }
 
-/* Waits, within bounds, for threads that are at work on the connection. */
-static void enter_both(struct otel_connection *c)
+/* Waits, within bounds, for a thread that is at work there. */
+static bool enter_patiently(struct otel_direction *d)
 {
-    struct otel_direction *d[] = {&c->in, &c->out};
-
-    for (int i = 0; i < 2; i++)
-        for (int turn = 0; turn < TURNS && !otel_direction_enter(d[i]); turn++)
-            sched_yield();
+    for (int turn = 0; turn < TURNS; turn++) {
+        if (otel_direction_enter(d))
+            return true;
+        sched_yield();
+    }
+    return false;
 }
 
-void otel_observe_closed(struct otel_connection *c)
+static void finish(struct otel_connection *c)
 {
-    int saved = errno;
     uint64_t at;
 
-    enter_both(c);
     if (otel_exchange_oldest(c)) {
         at = otel_clock_mono_ns();
         if (c->role != OTEL_ROLE_CLIENT)
@@ -168,8 +167,23 @@ void otel_observe_closed(struct otel_connection *c)
     otel_observe_take_spill(&c->in);
     otel_observe_take_spill(&c->out);
     otel_observe_set_protocol(c, OTEL_PROTOCOL_OTHER);
-    otel_direction_leave(&c->in);
-    otel_direction_leave(&c->out);
+}
+
+/* What a thread is still at work on stays its own: its parser and its exchanges may not go. */
+void otel_observe_closed(struct otel_connection *c)
+{
+    int saved = errno;
+    bool in = enter_patiently(&c->in);
+    bool out = enter_patiently(&c->out);
+
+    if (in && out)
+        finish(c);
+    else
+        otel_observe_lost(c);
+    if (in)
+        otel_direction_leave(&c->in);
+    if (out)
+        otel_direction_leave(&c->out);
     errno = saved;
 }
 
