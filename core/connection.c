@@ -7,8 +7,8 @@
 
 #include "core/clock.h"
 #include "core/generation.h"
-#include "core/inject.h"
 #include "core/log.h"
+#include "core/observe.h"
 #include "core/pool.h"
 #include "core/socket_facts.h"
 #include "core/tls.h"
@@ -45,6 +45,19 @@ static bool seize(struct otel_connection *c)
     return false;
 }
 
+/* What could not end with the connection, because a thread was at work on it. */
+static void wind_up(struct otel_connection *c)
+{
+    if (atomic_load_explicit(&c->queued, memory_order_acquire) ==
+            atomic_load_explicit(&c->answered, memory_order_relaxed) &&
+        !c->in.spill && !c->out.spill)
+        return;
+    otel_direction_leave(&c->in);
+    otel_direction_leave(&c->out);
+    otel_observe_closed(c);
+    seize(c);
+}
+
 /* Takes the oldest one's place. One that is still at work comes again; a thread that never leaves
  * (a signal handler jumped out of it) costs its block in the end. */
 static void retire(uint64_t handle)
@@ -56,7 +69,7 @@ static void retire(uint64_t handle)
         handle = atomic_exchange_explicit(&retired[at], handle, memory_order_acq_rel);
         c = otel_pool_get(&connections, handle);
         if (c && seize(c)) {
-            otel_inject_forget(c);
+            wind_up(c);
             otel_pool_free(&connections, handle);
             return;
         }
@@ -68,6 +81,7 @@ static void finish(struct otel_connection *c)
 {
     if (atomic_load_explicit(&c->generation, memory_order_acquire) != otel_generation())
         return;
+    otel_observe_closed(c);
     c->finished = true;
 }
 
@@ -326,6 +340,7 @@ void otel_connection_renew(struct otel_connection *c)
         !atomic_compare_exchange_strong_explicit(&c->generation, &was, 0, memory_order_acq_rel,
                                                  memory_order_relaxed))
         return;
+    otel_observe_forked(c);
     /* A thread of the parent's may have been at work on it: it is not here to leave. */
     otel_direction_leave(&c->in);
     otel_direction_leave(&c->out);

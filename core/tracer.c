@@ -7,6 +7,7 @@
 #include "core/batch.h"
 #include "core/carry.h"
 #include "core/config.h"
+#include "core/connection.h"
 #include "core/context.h"
 #include "core/counters.h"
 #include "core/exchange.h"
@@ -140,10 +141,24 @@ void otel_tracer_flush(void)
     otel_batch_flush(otel_config.exit_timeout_ms);
 }
 
+bool otel_tracer_follows(void)
+{
+    return enabled && otel_fd_next(0, UINT32_MAX) >= 0;
+}
+
+void otel_tracer_leave(void)
+{
+    if (!enabled || !otel_generation())
+        return;
+    otel_connection_finish_all();
+    otel_tracer_flush();
+}
+
 void otel_tracer_stop(void)
 {
     if (!enabled || !otel_generation())
         return;
+    otel_connection_finish_all();
     otel_batch_stop(otel_config.exit_timeout_ms);
     if (otel_log_once(&summed))
         print_sum();

@@ -21,12 +21,20 @@ bool otel_tracer_enabled(void);
  * system call. */
 bool otel_tracer_idle(void);
 
-/* Before an exec or _exit: exports what has ended, bounded by OTEL_AUTO_EXIT_TIMEOUT. The process
+/* True when a connection is open that an ending process has something to tell of, perhaps. No
+ * system call. */
+bool otel_tracer_follows(void);
+
+/* Before an exec: exports what has ended, bounded by OTEL_AUTO_EXIT_TIMEOUT. The process
  * may go on afterwards (an exec that fails). No-op when nothing waits or in a vfork child. */
 void otel_tracer_flush(void);
 
-/* At exit, before the host's atexit handlers: flush, end the thread, print the sum when asked.
- * Bounded; idempotent. */
+/* Before _exit: the same, and first ends what is under way on connections. Not for exec, behind
+ * which they go on. */
+void otel_tracer_leave(void);
+
+/* At exit, before the host's atexit handlers: ends what is under way, flush, end the thread, print
+ * the sum when asked. Bounded; idempotent. */
 void otel_tracer_stop(void);
 
 #endif

@@ -16,19 +16,19 @@ OTEL_HOOK_LIBC(void, exit, (int status))
 
 OTEL_HOOK_LIBC(void, _exit, (int status))
 {
-    otel_exit_flush();
+    otel_exit_leave();
     OTEL_REAL(_exit)(status);
 }
 
 OTEL_HOOK_LIBC(void, _Exit, (int status))
 {
-    otel_exit_flush();
+    otel_exit_leave();
     OTEL_REAL(_Exit)(status);
 }
 
 OTEL_HOOK_LIBC(void, quick_exit, (int status))
 {
-    otel_exit_flush();
+    otel_exit_leave();
     OTEL_REAL(quick_exit)(status);
 }
 

@@ -8,6 +8,7 @@
 
 #include "core/clock.h"
 #include "core/connection.h"
+#include "core/observe.h"
 #include "core/tls.h"
 
 /* Linux 5.6; older headers lack it. */
@@ -175,5 +176,25 @@ OTEL_HOOK_LIBC(int, connect, (int fd, __CONST_SOCKADDR_ARG addr, socklen_t len))
         attempted(fd, &a, OTEL_CALLER());
         errno = saved;
     }
+    return result;
+}
+
+/* What was sent is all. A thread that is sending meanwhile learns it from its own call. */
+static void sent_all(int fd)
+{
+    struct otel_connection *c = otel_connection_known(fd);
+
+    if (c && otel_direction_enter(&c->out)) {
+        otel_observe_send_end(c, fd, 0);
+        otel_direction_leave(&c->out);
+    }
+}
+
+OTEL_HOOK_LIBC(int, shutdown, (int fd, int how))
+{
+    int result = OTEL_REAL(shutdown)(fd, how);
+
+    if (result == 0 && how != SHUT_RD && otel_fd_get(fd) > OTEL_FD_PLAIN)
+        sent_all(fd);
     return result;
 }

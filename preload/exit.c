@@ -18,17 +18,19 @@ static int (*program_main)(int argc, char **argv, char **envp);
 
 /* The generation first: a fork child that has not looked yet becomes its own owner by it. A process
  * that has nothing for us to do is left before any system call: its seccomp filter may kill. */
-static bool is_ours_to_end(void)
+static bool is_ours_to_end(bool connections)
 {
     return otel_preload_active() && !otel_guard_inside() && otel_generation() != 0 &&
-           !otel_tracer_idle() && otel_generation_is_owner();
+           (!otel_tracer_idle() || (connections && otel_tracer_follows())) &&
+           otel_generation_is_owner();
 }
 
-static void guarded(void (*action)(void))
+/* connections: those that are open are a reason too. */
+static void guarded(void (*action)(void), bool connections)
 {
     int saved = errno;
 
-    if (is_ours_to_end() && otel_guard_enter()) {
+    if (is_ours_to_end(connections) && otel_guard_enter()) {
         action();
         otel_guard_leave();
     }
@@ -37,7 +39,7 @@ static void guarded(void (*action)(void))
 
 void otel_exit_stop(void)
 {
-    guarded(otel_tracer_stop);
+    guarded(otel_tracer_stop, true);
 }
 
 /* First, for what is told now may be the first there is to export. */
@@ -55,7 +57,12 @@ void otel_exit_end(void)
 
 void otel_exit_flush(void)
 {
-    guarded(otel_tracer_flush);
+    guarded(otel_tracer_flush, false);
+}
+
+void otel_exit_leave(void)
+{
+    guarded(otel_tracer_leave, true);
 }
 
 /* Main is left by pthread_exit(), thrd_exit() or a cancellation, its frame being unwound. The

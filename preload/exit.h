@@ -18,9 +18,11 @@ void otel_exit_stop(void);
  * moment (OTEL_AT_EXIT) comes first. */
 void otel_exit_end(void);
 
-/* Before an exec or an exit without handlers: exports what has ended, within the same time. The
- * process may go on. */
+/* Before an exec: exports what has ended, within the same time. The process may go on. */
 void otel_exit_flush(void);
+
+/* Before an exit without handlers: the same, and what is under way on connections ends. */
+void otel_exit_leave(void);
 
 /* Registers otel_exit_stop() with atexit(), for the many exits inside libc that no hook sees
  * (error(3), err(3), argp …). Called before the batch thread starts, and again after the module's
