@@ -45,18 +45,15 @@ static bool identify(int fd, struct identity *id)
 {
     struct stat st;
     uint64_t cookie;
-    socklen_t len = sizeof cookie;
-    int saved = errno;
-    bool known = true;
+    unsigned len = sizeof cookie;
 
-    if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) == 0)
+    if (otel_sys.getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) == 0)
         *id = (struct identity){cookie, UINT64_MAX};
-    else if (fstat(fd, &st) == 0)
+    else if (otel_sys.fstat(fd, &st) == 0)
         *id = (struct identity){st.st_ino, st.st_dev};
     else
-        known = false;
-    errno = saved;
-    return known;
+        return false;
+    return true;
 }
 
 static int find(int fd)
