@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
-#include <sys/prctl.h>
 
 #include "core/clock.h"
 #include "core/config.h"
@@ -250,7 +249,7 @@ static void *run(void *unused)
     int err;
 
     otel_tls.guard = 1;
-    prctl(PR_SET_NAME, "otel_auto");
+    otel_sys.name_thread("otel_auto");
     if (otel_config.private_fds) {
         err = otel_privatefd_enter(otel_batch_needs_std());
         if (err)

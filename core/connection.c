@@ -313,6 +313,14 @@ void otel_connection_finish_all(void)
     }
 }
 
+void otel_connection_confine(void)
+{
+    if (!otel_fdtable.size || !may_change())
+        return;
+    otel_connection_finish_all();
+    otel_fdtable_close();
+}
+
 bool otel_connection_verify(struct otel_connection *c, int fd)
 {
     uint64_t handle = atomic_load_explicit(&c->self, memory_order_relaxed);

@@ -19,7 +19,6 @@
 
 #include "core/fdtable.h"
 #include "core/http1.h"
-#include "core/inject_state.h"
 #include "core/span_context.h"
 
 #define OTEL_PIPELINE_MAX 16   /* requests under way on one connection; more are not followed */
@@ -121,7 +120,6 @@ struct otel_connection {
     struct otel_owed owed;
 
     struct otel_socket_state socket; /* of socket_span.c alone */
-    struct otel_inject_state inject; /* of the request head being sent; inject.h */
 };
 
 /* --- life --- */
@@ -169,6 +167,10 @@ void otel_connection_close_range(unsigned first, unsigned last);
 
 /* At exit: ends what is under way on every connection, as close would; they stay usable. */
 void otel_connection_finish_all(void);
+
+/* The program confines itself (seccomp): it may be killed for what we ask of the kernel. What is
+ * under way ends now, and from now on no descriptor concerns us. */
+void otel_connection_confine(void);
 
 /* Is the socket behind fd still the one this block is about? One system call. When it is not, the
  * word is dropped (what was under way ends as lost) and the answer is false. The first call

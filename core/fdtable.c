@@ -8,7 +8,7 @@
 #define MOST (1u << 20)
 #define LEAST 1024u /* a table below this is not worth having */
 
-/* Written by otel_fdtable_init() while the process has one thread; constant afterwards. */
+/* Written by otel_fdtable_init() while the process has one thread; size once more at most, to 0. */
 struct otel_fdtable otel_fdtable;
 
 /* One above the highest number ever stored: what a scan must look at. It only grows, any thread. */
@@ -34,6 +34,12 @@ int otel_fdtable_init(void)
         return 0;
     }
     return -ENOMEM;
+}
+
+/* The memory stays: another thread may be at a look-up. */
+void otel_fdtable_close(void)
+{
+    __atomic_store_n(&otel_fdtable.size, 0, __ATOMIC_RELAXED);
 }
 
 static void note_used(uint32_t fd)
@@ -71,6 +77,8 @@ static uint32_t end_of(unsigned last)
 {
     uint32_t end = atomic_load_explicit(&used, memory_order_relaxed);
 
+    if (end > otel_fdtable.size)
+        end = otel_fdtable.size;
     return last < end ? last + 1 : end;
 }
 

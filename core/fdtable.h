@@ -19,7 +19,8 @@
 #define OTEL_FD_UNKNOWN ((uint64_t)0)
 #define OTEL_FD_PLAIN ((uint64_t)1) /* no handle: those have a sequence in the upper half */
 
-/* Written once at start-up; before that size is 0 and every descriptor reads as PLAIN. */
+/* Written once at start-up; before that, and once it is closed, size is 0 and every descriptor
+ * reads as PLAIN. */
 extern struct otel_fdtable {
     _Atomic uint64_t *word;
     uint32_t size; /* numbers below are kept, others read as PLAIN */
@@ -28,6 +29,9 @@ extern struct otel_fdtable {
 /* Maps the table for RLIMIT_NOFILE's hard limit, at most 2^20 numbers. By the only thread, at
  * start-up. Returns 0 or -Exxx (every descriptor then stays PLAIN). */
 int otel_fdtable_init(void);
+
+/* From now on every descriptor reads as PLAIN. Any thread. */
+void otel_fdtable_close(void);
 
 /* A load and a compare. fd may be anything, negative too. */
 static inline uint64_t otel_fd_get(int fd)

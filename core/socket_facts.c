@@ -48,13 +48,19 @@ static bool is_pipe_like(int fd, const struct otel_socket_facts *facts)
            otel_sys.getsockname(fd, &own, &len) == 0 && unnamed(len);
 }
 
+/* fstat first: what has no socket may have a filter that kills for a question about one. */
 int otel_socket_facts(int fd, struct otel_socket_facts *facts)
 {
-    facts->type = option(fd, SO_TYPE);
-    if (facts->type == -EBADF)
+    struct stat st;
+    int err = otel_sys.fstat(fd, &st);
+
+    if (err == -EBADF)
         return -EBADF;
-    if (facts->type < 0)
+    if (err < 0 || !S_ISSOCK(st.st_mode))
         return 1;
+    facts->type = option(fd, SO_TYPE);
+    if (facts->type < 0)
+        return facts->type == -EBADF ? -EBADF : 1;
     facts->domain = option(fd, SO_DOMAIN);
     if (!kind_concerns(fd, facts))
         return 1;

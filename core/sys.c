@@ -9,6 +9,7 @@
 #include <linux/futex.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -122,10 +123,11 @@ static int sys_getpeername(int fd, void *addr, unsigned *len)
     return (int)SYS(SYS_getpeername, fd, addr, len);
 }
 
-/* 64-bit machines: the kernel's struct is libc's. */
+/* As libc itself asks since 2.33: a filter of system calls that lets a program live lets this
+ * through. */
 static int sys_fstat(int fd, struct stat *st)
 {
-    return (int)SYS(SYS_fstat, fd, st);
+    return (int)SYS(SYS_newfstatat, fd, "", st, AT_EMPTY_PATH);
 }
 
 static int sys_getrlimit(int resource, struct rlimit *limit)
@@ -133,15 +135,9 @@ static int sys_getrlimit(int resource, struct rlimit *limit)
     return (int)SYS(SYS_prlimit64, 0, resource, NULL, limit);
 }
 
-/* The kernel reads a signal set before it finds that it is not told what to do with it. Of the
- * calls that read memory and change nothing the cheapest (90 ns here; process_vm_readv 900), and
- * one that no sandbox forbids. The set lies in the aligned 8 bytes that hold p: on its page. */
-static int sys_probe(const void *p)
+static int sys_name_thread(const char *name)
 {
-    const void *set = (const void *)((uintptr_t)p & ~(uintptr_t)7);
-    long ret = SYS(SYS_rt_sigprocmask, ~0, set, NULL, 8);
-
-    return ret == -EFAULT ? -EFAULT : 0;
+    return (int)SYS(SYS_prctl, PR_SET_NAME, name, 0, 0, 0);
 }
 
 /* Written by unit tests only, with one thread running. */
@@ -164,7 +160,7 @@ struct otel_sys otel_sys = {
     .getpeername = sys_getpeername,
     .fstat = sys_fstat,
     .getrlimit = sys_getrlimit,
-    .probe = sys_probe,
+    .name_thread = sys_name_thread,
 };
 
 ssize_t otel_sys_read_file(const char *path, char *buf, size_t cap)

@@ -330,6 +330,20 @@ Test(connection, who_works_on_one_and_who_closes_it_do_not_meet)
     pthread_join(thread, NULL);
 }
 
+Test(connection, a_program_that_confines_itself_is_left_alone)
+{
+    start();
+    opened(7);
+    otel_connection_confine();
+    cr_assert_eq(otel_fd_get(7), OTEL_FD_PLAIN);
+    cr_assert_null(otel_connection_find(7));
+    cr_assert_null(otel_connection_open(8, AF_INET, SOCK_STREAM, OTEL_ROLE_NONE, NULL, 0));
+    otel_connection_close(7);
+    otel_connection_close_range(0, UINT_MAX);
+    otel_connection_finish_all();
+    otel_connection_confine();
+}
+
 /* --- classifying --- */
 
 static uint64_t word_of(int fd)
@@ -349,7 +363,7 @@ Test(connection, what_is_no_socket_of_ours_is_plain_at_first_use)
     cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, packets), 0);
     cr_assert_eq(word_of(pipes[0]), OTEL_FD_PLAIN);
     cr_assert_eq(word_of(open("/dev/null", O_RDONLY)), OTEL_FD_PLAIN);
-    cr_assert_eq(word_of(open("/dev/null", O_PATH)), OTEL_FD_UNKNOWN);
+    cr_assert_eq(word_of(open("/dev/null", O_PATH)), OTEL_FD_PLAIN);
     cr_assert_eq(word_of(pair[0]), OTEL_FD_PLAIN);
     cr_assert_eq(word_of(packets[0]), OTEL_FD_PLAIN);
     cr_assert_eq(word_of(udp), OTEL_FD_PLAIN);
