@@ -7,6 +7,7 @@
 
 #include "core/clock.h"
 #include "core/generation.h"
+#include "core/inject.h"
 #include "core/log.h"
 #include "core/observe.h"
 #include "core/pool.h"
@@ -70,6 +71,7 @@ static void retire(uint64_t handle)
         c = otel_pool_get(&connections, handle);
         if (c && seize(c)) {
             wind_up(c);
+            otel_inject_forget(c);
             otel_pool_free(&connections, handle);
             return;
         }

@@ -19,6 +19,7 @@
 
 #include "core/fdtable.h"
 #include "core/http1.h"
+#include "core/inject_state.h"
 #include "core/span_context.h"
 
 #define OTEL_PIPELINE_MAX 16   /* requests under way on one connection; more are not followed */
@@ -120,6 +121,7 @@ struct otel_connection {
     struct otel_owed owed;
 
     struct otel_socket_state socket; /* of socket_span.c alone */
+    struct otel_inject_state inject; /* of the request head being sent; inject.h */
 };
 
 /* --- life --- */

@@ -12,6 +12,7 @@
 #include "core/inbound.h"
 #include "core/pool.h"
 #include "core/serving.h"
+#include "core/socket_span.h"
 
 /* Any thread, lock-free; mapped when first needed. Blocks that are free have cleared heads. */
 static struct otel_pool exchanges = OTEL_POOL(sizeof(struct otel_exchange), OTEL_EXCHANGES);
@@ -233,6 +234,8 @@ void otel_exchange_finish(struct otel_exchange *x, struct otel_connection *c,
         if (error.len && otel_span_recording(&x->span))
             tell_error(x, error);
         otel_span_end(&x->span, now_ns);
+        if (otel_socket_calls())
+            otel_socket_ended(c, &x->span.ctx);
     }
     otel_carry_free(x->carry);
     otel_http_head_clear(&x->request);

@@ -240,6 +240,11 @@ size_t otel_inject(const struct otel_span_context *ctx, char buf[static OTEL_INJ
     return out.count;
 }
 
+bool otel_inject_plain(const struct otel_span_context *ctx)
+{
+    return !ctx->carry && (enabled & OTEL_PROPAGATOR_TRACECONTEXT) && !(enabled & B3_ANY);
+}
+
 bool otel_inject_owns(const char *name, size_t len)
 {
     enum header header = find_header(name, len);

@@ -79,6 +79,9 @@ struct otel_inject_pair {
 size_t otel_inject(const struct otel_span_context *ctx, char buf[static OTEL_INJECT_BUF],
                    struct otel_inject_pair pairs[static OTEL_INJECT_MAX]);
 
+/* True when a traceparent is all that inject would write for ctx, whose ids may be invalid. */
+bool otel_inject_plain(const struct otel_span_context *ctx);
+
 /* True when name (any case) is one that inject would write under the current settings: what a
  * program set itself must then not go out beside ours. */
 bool otel_inject_owns(const char *name, size_t len);

@@ -68,9 +68,17 @@ void otel_socket_lookup_host(const char *name, int host_error, int sys_errno,
  * form that getaddrinfo takes (127.1, fe80::1%eth0): nobody is asked; nor when off. Keeps errno. */
 bool otel_socket_lookup_asks(const char *node);
 
-/* With `call`: an INTERNAL span named by the call, a child of the request under way on the
- * connection, else of the connection. result: what it returned, error: its errno or 0. */
+/* Is it `call`? Then hooks read the clock before a call, and tell of it behind everything else. */
 bool otel_socket_calls(void);
+
+/* With `call`: the calling thread has ended a request on the connection. The call it is in, told of
+ * right behind, was that request's. */
+void otel_socket_ended(const struct otel_connection *c, const struct otel_span_context *request);
+
+/* With `call`: an INTERNAL span named by the call, a child of the request under way on the
+ * connection, else of the connection's own span, else of what that one hangs below (nobody knows
+ * yet whether it will have one, or it speaks HTTP and is between requests). result: what it
+ * returned, error: its errno or 0. */
 void otel_socket_call(struct otel_connection *c, struct otel_text name, int64_t result, int error,
                       uint64_t started_ns);
 

@@ -140,6 +140,17 @@ static int sys_name_thread(const char *name)
     return (int)SYS(SYS_prctl, PR_SET_NAME, name, 0, 0, 0);
 }
 
+/* The kernel reads a signal set before it finds that it is not told what to do with it. Of the
+ * calls that read memory and change nothing the cheapest (90 ns here; process_vm_readv 900), and
+ * one that no sandbox forbids. The set lies in the aligned 8 bytes that hold p: on its page. */
+static int sys_probe(const void *p)
+{
+    const void *set = (const void *)((uintptr_t)p & ~(uintptr_t)7);
+    long ret = SYS(SYS_rt_sigprocmask, ~0, set, NULL, 8);
+
+    return ret == -EFAULT ? -EFAULT : 0;
+}
+
 /* Written by unit tests only, with one thread running. */
 struct otel_sys otel_sys = {
     .open = sys_open,
@@ -161,6 +172,7 @@ struct otel_sys otel_sys = {
     .fstat = sys_fstat,
     .getrlimit = sys_getrlimit,
     .name_thread = sys_name_thread,
+    .probe = sys_probe,
 };
 
 ssize_t otel_sys_read_file(const char *path, char *buf, size_t cap)

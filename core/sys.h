@@ -37,6 +37,8 @@ struct otel_sys {
     int (*fstat)(int fd, struct stat *st);
     int (*getrlimit)(int resource, struct rlimit *limit);
     int (*name_thread)(const char *name); /* the calling one, 15 bytes */
+    /* Can a byte be read at p? -EFAULT when not; the page is looked at, nothing is changed. */
+    int (*probe)(const void *p);
 };
 
 extern struct otel_sys otel_sys;

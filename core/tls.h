@@ -46,8 +46,9 @@ struct otel_tls {
     uintptr_t lookup;              /* frame of the name look-up the thread is in, 0: none */
     uint64_t deeper;               /* pool handle of the block with deeper contexts, 0: none */
     struct otel_implicit implicit; /* context of the exchange being served; see context.h */
-    uint64_t resumer;              /* cell of who switches to another coroutine; context.h */
-    bool inherited;                /* the implicit one was handed on by another thread */
+    struct otel_implicit ended; /* of the request that ended last, its connection (socket_span.h) */
+    uint64_t resumer;           /* cell of who switches to another coroutine; context.h */
+    bool inherited;             /* the implicit one was handed on by another thread */
     struct otel_attached stack[OTEL_CONTEXT_INLINE_DEPTH];
 };
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "core/connection.h"
+#include "core/generation.h"
 #include "hooks/stdio_stream.h"
 #include "preload/elf.h"
 
@@ -155,3 +156,11 @@ static void look_at_standard_descriptors(void)
 }
 
 OTEL_AT_START(look_at_standard_descriptors);
+
+static void tell_pending(void)
+{
+    if (otel_stdio_any() && otel_generation() && otel_generation_is_owner())
+        otel_stdio_tell_pending();
+}
+
+OTEL_AT_EXIT(tell_pending);

@@ -3,12 +3,17 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include "core/connection.h"
+#include "core/log.h"
+#include "core/observe.h"
 #include "preload/elf.h"
 #include "preload/real.h"
 
@@ -18,14 +23,16 @@ enum state {
     FREE,
     MAKING,
     LIVE,
-    HELD,    /* being closed */
+    HELD,    /* being closed, or looked at by who ends the process */
     RETIRED, /* reopened as a real stream */
+    LOST,    /* closed past our fclose(): not to be looked at */
 };
 
 /* Never freed, so that a look at one whose stream is closed meanwhile is harmless. */
 struct otel_stdio {
     _Atomic uint32_t state;
     bool standard;
+    bool told; /* what it still writes was told before; written by who ends the process */
     _Atomic(FILE *) stream;
     FILE *real;
 };
@@ -34,16 +41,20 @@ struct otel_stdio {
  */
 static struct otel_stdio streams[OTEL_STDIO_STREAMS];
 
-/* Entries that are not FREE; relaxed. */
-static _Atomic uint32_t used;
+/* Entries that are not FREE, and one more than the highest there ever was; relaxed. */
+static _Atomic uint32_t used, end;
+
+/* Any thread: that there is no room is said once. */
+static atomic_flag said_full = ATOMIC_FLAG_INIT;
 
 /* Our own read, write and close, which a program that exports functions of these names would
- * otherwise come before (libc's streams never call those), and the real fclose. Written once,
- * before the first stream is made, the same values each time. */
+ * otherwise come before (libc's streams never call those), and two of libc's. Written before the
+ * first stream is made, the same values each time. */
 static struct {
     ssize_t (*read)(int fd, void *buf, size_t n);
     ssize_t (*write)(int fd, const void *buf, size_t n);
     int (*close)(int fd);
+    ssize_t (*plain_write)(int fd, const void *buf, size_t n);
     int (*fclose)(FILE *stream);
 } call;
 
@@ -65,18 +76,29 @@ static bool find_functions(void)
     *(void **)&call.read = hook(&own, "read");
     *(void **)&call.write = hook(&own, "write");
     *(void **)&call.close = hook(&own, "close");
+    *(void **)&call.plain_write = otel_real_libc("write");
     __atomic_store_n((void **)&call.fclose, otel_real_libc("fclose"), __ATOMIC_RELEASE);
-    return call.read && call.write && call.close && call.fclose;
+    return call.read && call.write && call.close && call.plain_write && call.fclose;
 }
 
 static struct otel_stdio *place(int fd, uint32_t probe)
 {
-    return &streams[((uint32_t)fd * 4 + probe) % OTEL_STDIO_STREAMS];
+    return &streams[((uint32_t)fd * 2 + probe) % OTEL_STDIO_STREAMS];
 }
 
 static bool move(struct otel_stdio *s, uint32_t from, uint32_t to)
 {
     return atomic_compare_exchange_strong(&s->state, &from, to);
+}
+
+static void count(const struct otel_stdio *s)
+{
+    uint32_t least = (uint32_t)(s - streams) + 1;
+    uint32_t was = atomic_load_explicit(&end, memory_order_relaxed);
+
+    while (was < least && !atomic_compare_exchange_weak(&end, &was, least))
+        ;
+    atomic_fetch_add_explicit(&used, 1, memory_order_relaxed);
 }
 
 static struct otel_stdio *claim(int fd)
@@ -85,10 +107,12 @@ static struct otel_stdio *claim(int fd)
         struct otel_stdio *s = place(fd, i);
 
         if (move(s, FREE, MAKING)) {
-            atomic_fetch_add_explicit(&used, 1, memory_order_relaxed);
+            count(s);
             return s;
         }
     }
+    if (otel_log_once(&said_full))
+        otel_log(OTEL_LOG_INFO, "no room for another stream: its bytes are not seen");
     return NULL;
 }
 
@@ -96,6 +120,7 @@ static void give_back(struct otel_stdio *s)
 {
     atomic_store_explicit(&s->stream, NULL, memory_order_relaxed);
     s->real = NULL;
+    s->told = false;
     atomic_fetch_sub_explicit(&used, 1, memory_order_relaxed);
     atomic_store_explicit(&s->state, FREE, memory_order_release);
 }
@@ -119,10 +144,11 @@ static ssize_t stream_write(void *cookie, const char *data, size_t n)
     size_t done = 0;
 
     while (done < n) {
-        ssize_t count = call.write(stream_of(s)->_fileno, data + done, n - done);
-        if (count < 0)
+        ssize_t got =
+            (s->told ? call.plain_write : call.write)(stream_of(s)->_fileno, data + done, n - done);
+        if (got < 0)
             break;
-        done += (size_t)count;
+        done += (size_t)got;
     }
     return (ssize_t)done;
 }
@@ -137,7 +163,8 @@ static int stream_seek(void *cookie, off64_t *offset, int whence)
     return 0;
 }
 
-/* libc closes without being cancelled, for nobody could tell whether it was done. */
+/* libc closes without being cancelled, for nobody could tell whether it was done. A stream closed
+ * past our fclose() is not to be looked at any more; what stands behind it stays. */
 static int stream_close(void *cookie)
 {
     FILE *fp = stream_of(cookie);
@@ -145,6 +172,7 @@ static int stream_close(void *cookie)
 
     if (!fp)
         return 0;
+    move(cookie, LIVE, LOST);
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
     result = call.close(fp->_fileno);
     pthread_setcancelstate(state, NULL);
@@ -242,9 +270,15 @@ bool otel_stdio_any(void)
     return atomic_load_explicit(&used, memory_order_relaxed) != 0;
 }
 
+/* Held by who ends the process for a moment only; a handler that interrupted that one leaves it. */
 static bool hold(struct otel_stdio *s)
 {
-    return move(s, LIVE, HELD) || move(s, RETIRED, HELD);
+    for (int i = 0; i < 1000; i++) {
+        if (move(s, LIVE, HELD) || move(s, RETIRED, HELD))
+            return true;
+        sched_yield();
+    }
+    return false;
 }
 
 struct otel_stdio *otel_stdio_take(FILE *fp)
@@ -254,7 +288,7 @@ struct otel_stdio *otel_stdio_take(FILE *fp)
     for (uint32_t i = 0; i < PROBES; i++) {
         struct otel_stdio *s = place(fp->_fileno, i);
 
-        if (stream_of(s) == fp)
+        if (stream_of(s) == fp && atomic_load_explicit(&s->state, memory_order_relaxed) != LOST)
             return hold(s) ? s : NULL;
     }
     return NULL;
@@ -275,4 +309,35 @@ void otel_stdio_release(struct otel_stdio *s)
 void otel_stdio_retire(struct otel_stdio *s)
 {
     atomic_store_explicit(&s->state, RETIRED, memory_order_release);
+}
+
+/* The condition is that of libc's own flush at exit. */
+static void tell(struct otel_stdio *s, FILE *fp)
+{
+    size_t pending = fp->_mode <= 0 && fp->_IO_write_ptr > fp->_IO_write_base
+                         ? (size_t)(fp->_IO_write_ptr - fp->_IO_write_base)
+                         : 0;
+    struct iovec bytes = {fp->_IO_write_base, pending};
+    struct otel_connection *c = pending && !s->told ? otel_connection_find(fp->_fileno) : NULL;
+
+    if (!c || c->role != OTEL_ROLE_SERVER || !otel_direction_enter(&c->out))
+        return;
+    s->told = true;
+    otel_observe_sent(c, fp->_fileno, &bytes, 1, pending);
+    otel_direction_leave(&c->out);
+}
+
+void otel_stdio_tell_pending(void)
+{
+    uint32_t all = atomic_load_explicit(&end, memory_order_relaxed);
+
+    for (struct otel_stdio *s = streams; s < streams + all; s++) {
+        if (!move(s, LIVE, HELD))
+            continue;
+        if (ftrylockfile(stream_of(s)) == 0) {
+            tell(s, stream_of(s));
+            funlockfile(stream_of(s));
+        }
+        atomic_store_explicit(&s->state, LIVE, memory_order_release);
+    }
 }

@@ -23,7 +23,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#define OTEL_STDIO_STREAMS 4096 /* at once; further ones are real and unseen */
+#define OTEL_STDIO_STREAMS 32768 /* at once; further ones are real and unseen */
 
 struct otel_stdio;
 
@@ -45,5 +45,10 @@ void otel_stdio_retire(struct otel_stdio *stream);
 
 /* Are there streams of ours? One load. */
 bool otel_stdio_any(void);
+
+/* Tells the engine of the response bytes that still lie in buffers and that libc is going to write
+ * at the very end of exit(), when the engine has stopped. Nothing is written, so that the order of
+ * all output stays what it was. Streams that another thread holds are left out. */
+void otel_stdio_tell_pending(void);
 
 #endif

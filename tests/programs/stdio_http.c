@@ -6,7 +6,7 @@
  *     stdio_http keep PORT PATH…     the same on one connection, through one "r+" stream
  *     stdio_http server N            answers N connections; prints its port first
  *     stdio_http inetd HOW           answers one request on standard input and output and ends so:
- *                                    return, exit, _exit, fclose, thread
+ *                                    return, exit, _exit, fclose, thread, handler
  */
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -96,15 +96,17 @@ static void keep(const char *port, char **paths)
 static void answer(FILE *in, FILE *out, const char *name)
 {
     char body[7000], path[1000] = "";
+    size_t size = sizeof body;
 
     if (fscanf(in, "GET %999s HTTP/%*[0-9.]%*[\r\n]", path) != 1)
         return;
     read_head(in, 0);
+    if (!strcmp(path, "/small"))
+        size = 10; /* all of the response stays in the buffer */
     memset(body, 'b', sizeof body);
     fprintf(out, "HTTP/1.1 %d OK\r\n", strcmp(path, "/lost") ? 200 : 404);
-    fprintf(out, "Content-Length: %zu\r\nConnection: close\r\n\r\n%s", sizeof body + strlen(name),
-            name);
-    for (size_t i = 0; i < sizeof body; i++)
+    fprintf(out, "Content-Length: %zu\r\nConnection: close\r\n\r\n%s", size + strlen(name), name);
+    for (size_t i = 0; i < size; i++)
         putc(body[i], out);
 }
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -509,6 +510,7 @@ static void all_ends(void)
 static void many(void)
 {
     FILE *open[300];
+    size_t in_use = 0;
 
     for (int round = 0; round < 30; round++) {
         for (int i = 0; i < 300; i++) {
@@ -522,7 +524,10 @@ static void many(void)
             if (fclose(open[i]))
                 abort();
         arrived("round");
+        if (round == 0)
+            in_use = mallinfo2().uordblks;
     }
+    SAY("memory grew by %zu\n", mallinfo2().uordblks - in_use);
 }
 
 int main(int argc, char **argv)

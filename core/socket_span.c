@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/socket_span.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/config.h"
+#include "core/exchange.h"
+#include "core/ids.h"
+#include "core/sampler.h"
+#include "core/socket_parts.h"
+#include "core/store.h"
+#include "core/tls.h"
+
+enum own { OWN_NONE, OWN_BUSY, OWN_CHOSEN };
+
+/* --- connections ------------------------------------------------------------------------------ */
+
+/* Of a pair nobody was connected to: it stands for a pipe. */
+static bool is_pair(const struct otel_connection *c)
+{
+    return c->transport == OTEL_TRANSPORT_UNIX && c->role == OTEL_ROLE_CLIENT && !c->peer.text[0];
+}
+
+static bool has_span(const struct otel_connection *c)
+{
+    bool moved = c->in.bytes || c->out.bytes;
+
+    if (!otel_socket_spans_on() || c->exchanges || c->connect_error || otel_socket_is_chatter(c) ||
+        is_pair(c))
+        return false;
+    if (c->role == OTEL_ROLE_SERVER || c->transport == OTEL_TRANSPORT_UDP)
+        return moved;
+    return c->role == OTEL_ROLE_CLIENT;
+}
+
+static bool own_chosen(const struct otel_connection *c)
+{
+    return atomic_load_explicit(&c->socket.own_state, memory_order_acquire) == OWN_CHOSEN;
+}
+
+/* Calls below it were given the times of this clock. */
+static void keep_clock(const struct otel_span *span, int64_t offset)
+{
+    struct otel_record *record = otel_store_get(span->record);
+
+    if (record)
+        record->clock_offset_ns = offset;
+}
+
+static void connection_span(const struct otel_connection *c)
+{
+    static const struct otel_text names[] = {
+        {"tcp.connection", 14}, {"udp.connection", 14}, {"unix.connection", 15}};
+    struct otel_span_start start = {
+        .name = names[c->transport],
+        .kind = c->role == OTEL_ROLE_CLIENT ? OTEL_KIND_CLIENT : OTEL_KIND_SERVER,
+        .start_mono_ns = c->opened_ns,
+    };
+    struct otel_span span;
+
+    if (own_chosen(c)) {
+        start.trace_id = c->socket.own.trace_id;
+        start.span_id = c->socket.own.span_id;
+    }
+    if (otel_socket_span_start(&span, c, &start)) {
+        if (start.span_id)
+            keep_clock(&span, c->socket.own.clock_offset_ns);
+        otel_socket_set_network(&span, c);
+        otel_span_set_int(&span, OTEL_TEXT("otel_auto.bytes_sent"), (int64_t)c->out.bytes);
+        otel_span_set_int(&span, OTEL_TEXT("otel_auto.bytes_received"), (int64_t)c->in.bytes);
+    }
+    otel_span_end(&span, 0);
+}
+
+void otel_socket_closing(struct otel_connection *c, int fd)
+{
+    otel_socket_note_generation(c);
+    if (atomic_load_explicit(&c->connecting, memory_order_relaxed))
+        otel_socket_connected(c, fd, -1);
+    if (!has_span(c))
+        return;
+    otel_connection_peer_of(c, fd);
+    if (c->role == OTEL_ROLE_SERVER)
+        otel_connection_local_of(c, fd);
+}
+
+void otel_socket_closed(struct otel_connection *c)
+{
+    int saved = errno;
+
+    otel_socket_note_generation(c);
+    otel_socket_attempt_abandon(c);
+    if (has_span(c) && !atomic_exchange_explicit(&c->socket.told, 1, memory_order_acq_rel))
+        connection_span(c);
+    errno = saved;
+}
+
+void otel_socket_disconnected(struct otel_connection *c)
+{
+    otel_socket_closed(c);
+    if (otel_direction_enter(&c->in)) {
+        c->in.bytes = 0;
+        otel_direction_leave(&c->in);
+    }
+    if (otel_direction_enter(&c->out)) {
+        c->out.bytes = 0;
+        otel_direction_leave(&c->out);
+    }
+    atomic_store_explicit(&c->socket.told, 0, memory_order_relaxed);
+    atomic_store_explicit(&c->socket.own_state, OWN_NONE, memory_order_relaxed);
+}
+
+/* --- calls ------------------------------------------------------------------------------------ */
+
+bool otel_socket_calls(void)
+{
+    return otel_config.socket_spans == OTEL_SOCKET_SPANS_CALL;
+}
+
+void otel_socket_ended(const struct otel_connection *c, const struct otel_span_context *request)
+{
+    otel_tls.ended.ctx = *request;
+    otel_tls.ended.cell = c->self;
+}
+
+/* As the span itself will be: the decision hangs on the trace id and the parent alone. */
+static void choose_own(struct otel_connection *c)
+{
+    struct otel_span_context *own = &c->socket.own;
+    const struct otel_span_context *parent = &c->socket.opener;
+
+    if (otel_span_context_valid(parent)) {
+        *own = *parent;
+        otel_ids_span(own->span_id);
+    } else {
+        parent = NULL;
+        memset(own, 0, sizeof *own);
+        own->flags = OTEL_FLAG_RANDOM;
+        otel_ids_root(own->trace_id, own->span_id);
+    }
+    if (!parent || parent->remote)
+        own->clock_offset_ns = otel_clock_offset_ns(c->opened_ns);
+    own->remote = false;
+    own->flags &= OTEL_FLAG_RANDOM;
+    if (otel_sampler_decide(&otel_config.sampler, parent, own->trace_id))
+        own->flags |= OTEL_FLAG_SAMPLED;
+}
+
+/* The context of the connection's span, chosen by the first call. Without one (two first calls at a
+ * time) the call hangs where the connection does. */
+static const struct otel_span_context *own_context(struct otel_connection *c)
+{
+    uint8_t none = OWN_NONE;
+
+    if (!own_chosen(c)) {
+        if (!atomic_compare_exchange_strong_explicit(&c->socket.own_state, &none, OWN_BUSY,
+                                                     memory_order_acquire, memory_order_acquire))
+            return none == OWN_CHOSEN ? &c->socket.own : &c->socket.opener;
+        choose_own(c);
+        atomic_store_explicit(&c->socket.own_state, OWN_CHOSEN, memory_order_release);
+    }
+    return &c->socket.own;
+}
+
+/* Below the request that ended in the call or is under way; below the connection once it is known
+ * that it will have a span; else beside that. */
+static struct otel_span_context parent_of_call(struct otel_connection *c)
+{
+    struct otel_exchange *x = otel_exchange_oldest(c);
+
+    if (otel_tls.ended.cell == c->self)
+        return otel_tls.ended.ctx;
+    if (x && x->started)
+        return x->span.ctx;
+    if (!c->exchanges && has_span(c) &&
+        atomic_load_explicit(&c->protocol, memory_order_relaxed) == OTEL_PROTOCOL_OTHER)
+        return *own_context(c);
+    return c->socket.opener;
+}
+
+static bool is_trouble(int error)
+{
+    return error != EAGAIN && error != EINTR && error != EINPROGRESS && error != EALREADY;
+}
+
+void otel_socket_call(struct otel_connection *c, struct otel_text name, int64_t result, int error,
+                      uint64_t started_ns)
+{
+    int saved = errno;
+    const char *error_name = otel_socket_errno_name(error);
+    struct otel_span_context parent;
+    struct otel_span span;
+    struct otel_span_start start = {.name = name,
+                                    .kind = OTEL_KIND_INTERNAL,
+                                    .scope = OTEL_SCOPE_SOCKET,
+                                    .start_mono_ns = started_ns};
+
+    if (!otel_socket_calls() || otel_socket_is_chatter(c))
+        return;
+    otel_socket_note_generation(c);
+    parent = parent_of_call(c);
+    otel_tls.ended.cell = 0;
+    start.parent = &parent;
+    start.root = !otel_span_context_valid(&parent);
+    if (otel_span_start(&span, &start)) {
+        otel_span_set_int(&span, OTEL_TEXT("otel_auto.result"), result);
+        if (error)
+            otel_span_set_text(&span, OTEL_TEXT("error.type"), error_name, strlen(error_name));
+        if (error && is_trouble(error))
+            otel_span_set_status(&span, OTEL_STATUS_ERROR, OTEL_TEXT(""));
+    }
+    otel_span_end(&span, 0);
+    errno = saved;
+}
