@@ -33,13 +33,27 @@ void otel_inject_block_free(uint64_t handle)
 
 /* --- the program's memory --------------------------------------------------------------------- */
 
+/* Not inlined: its frame is below those of all its callers. */
+__attribute__((noinline)) static bool on_stack(const void *p)
+{
+    return (uintptr_t)p - (uintptr_t)__builtin_frame_address(0) < NEAR;
+}
+
+bool otel_inject_readable(const void *p, size_t n)
+{
+    const char *last = (const char *)p + n - 1;
+
+    return on_stack(p) || (otel_sys.probe(p) == 0 &&
+                           (((uintptr_t)p ^ (uintptr_t)last) < PAGE || !otel_sys.probe(last)));
+}
+
 /* How many of n bytes at p can be read without a fault: at least up to the end of the next page, 0
  * when not even the first one. */
 static size_t readable(struct otel_inject_scan *s, const char *p, size_t n)
 {
     const char *end = (const char *)(((uintptr_t)p & ~(uintptr_t)(PAGE - 1)) + PAGE);
 
-    if (s->trusted || (uintptr_t)p - (uintptr_t)__builtin_frame_address(0) < NEAR)
+    if (s->trusted || on_stack(p))
         return n;
     if (p < s->readable || p >= s->end) {
         if (otel_sys.probe(p))
