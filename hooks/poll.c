@@ -14,6 +14,7 @@
 #include "core/connection.h"
 #include "core/context.h"
 #include "core/serving.h"
+#include "core/socket_span.h"
 #include "preload/frame.h"
 #include "preload/init.h"
 
@@ -35,11 +36,13 @@ static inline void next(const uintptr_t *loop)
     otel_serving_loop(loop);
 }
 
-/* Does it serve the exchange? */
-static bool is_own(int fd)
+/* Does it serve the exchange? ready: it is, so that a connect under way is over. */
+static bool is_own(int fd, bool ready)
 {
-    const struct otel_connection *c = otel_connection_known(fd);
+    struct otel_connection *c = otel_connection_known(fd);
 
+    if (c && ready && atomic_load_explicit(&c->connecting, memory_order_relaxed))
+        otel_socket_connected(c, fd, -1);
     return c && otel_serving_has(otel_tls.implicit.cell, c->self);
 }
 
@@ -70,7 +73,7 @@ static void polled(const struct pollfd *fds, nfds_t count, int n, const uintptr_
         return;
     for (nfds_t i = 0; i < count; i++)
         if (fds[i].fd >= 0 && (!n || fds[i].revents))
-            own &= is_own(fds[i].fd);
+            own &= is_own(fds[i].fd, n > 0);
     returned(own, loop, caller);
     errno = saved;
 }
@@ -150,7 +153,7 @@ static bool all_own(int count, const fd_set *r, const fd_set *w, const fd_set *e
         unsigned long ready = word_of(r, i) | word_of(w, i) | word_of(e, i);
 
         for (; ready; ready &= ready - 1)
-            own &= is_own(i * WORD_BITS + __builtin_ctzl(ready));
+            own &= is_own(i * WORD_BITS + __builtin_ctzl(ready), true);
     }
     return own;
 }

@@ -15,8 +15,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/connection.h"
 #include "core/observe.h"
+#include "core/socket_span.h"
 #include "core/tls.h"
 
 /* With these the bytes are not taken from the stream, or are none of it. */
@@ -25,6 +27,7 @@
 struct receive {
     struct otel_connection *c;
     uint64_t handle;
+    uint64_t started_ns; /* 0: the call itself makes no span */
     int fd;
     int flags;
 };
@@ -34,6 +37,7 @@ static inline struct receive begin(struct otel_connection *c, int fd, int flags)
     return (struct receive){
         .c = c,
         .handle = atomic_load_explicit(&c->self, memory_order_relaxed),
+        .started_ns = otel_socket_calls() ? otel_clock_mono_ns() : 0,
         .fd = fd,
         .flags = flags,
     };
@@ -46,7 +50,8 @@ static inline bool only_counted(const struct receive *r, ssize_t n)
 
     if (n <= 0 || (r->flags & NOT_TAKEN) ||
         atomic_load_explicit(&c->protocol, memory_order_relaxed) != OTEL_PROTOCOL_OTHER ||
-        atomic_load_explicit(&c->bound_cell, memory_order_relaxed) != otel_tls.implicit.cell)
+        atomic_load_explicit(&c->bound_cell, memory_order_relaxed) != otel_tls.implicit.cell ||
+        atomic_load_explicit(&c->connecting, memory_order_relaxed))
         return false;
     __atomic_store_n(&c->in.bytes, __atomic_load_n(&c->in.bytes, __ATOMIC_RELAXED) + (uint64_t)n,
                      __ATOMIC_RELAXED);
@@ -59,6 +64,16 @@ static bool any_room(const struct iovec *iov, size_t count)
         if (iov[i].iov_len)
             return true;
     return false;
+}
+
+/* The call's own answer to a connect() under way. */
+static void settle_connect(struct otel_connection *c, int fd, ssize_t n, int error)
+{
+    if (n >= 0)
+        otel_socket_connected(c, fd, 0);
+    else if (error == ECONNREFUSED || error == ETIMEDOUT || error == EHOSTUNREACH ||
+             error == ENETUNREACH || error == ECONNRESET)
+        otel_socket_connected(c, fd, error);
 }
 
 static void observe(const struct receive *r, const struct iovec *iov, size_t count, ssize_t n,
@@ -84,6 +99,8 @@ static void took(const struct receive *r, const struct iovec *iov, size_t count,
     if (only_counted(r, n) || error == EAGAIN || error == EINTR || (r->flags & NOT_TAKEN) ||
         otel_connection_get(r->handle) != c)
         return;
+    if (atomic_load_explicit(&c->connecting, memory_order_relaxed))
+        settle_connect(c, r->fd, n, error);
     if (!otel_direction_enter(&c->in)) {
         otel_observe_lost(c); /* two threads read: nobody knows in which order */
     } else {
@@ -94,11 +111,30 @@ static void took(const struct receive *r, const struct iovec *iov, size_t count,
     errno = saved;
 }
 
-static void finish(const struct receive *r, void *buf, size_t len, ssize_t n)
+/* The call is over, and everything it did was told. */
+static inline void told(const struct receive *r, struct otel_text call, ssize_t result)
+{
+    int saved = errno;
+
+    if (__builtin_expect(!r->started_ns, 1) || otel_connection_get(r->handle) != r->c)
+        return;
+    otel_socket_call(r->c, call, result, result < 0 ? saved : 0, r->started_ns);
+    errno = saved;
+}
+
+static void finish(const struct receive *r, struct otel_text call, void *buf, size_t len, ssize_t n)
 {
     struct iovec iov = {buf, len};
 
     took(r, &iov, 1, n);
+    told(r, call, n);
+}
+
+static void finish_vector(const struct receive *r, struct otel_text call, const struct iovec *iov,
+                          int count, ssize_t n)
+{
+    took(r, iov, n < 0 ? 0 : (size_t)count, n);
+    told(r, call, n);
 }
 
 /* Descriptors another process sent have numbers that meant something else before. */
@@ -137,22 +173,21 @@ static ssize_t finish_message(const struct receive *r, struct msghdr *message, s
         took(r, message->msg_iov, message->msg_iovlen, n);
     else
         took(r, NULL, 0, n);
+    told(r, OTEL_TEXT("recvmsg"), n);
     return with_descriptors(message, n);
 }
 
 static int finish_messages(const struct receive *r, struct mmsghdr *messages, int n)
 {
-    if (r->c) {
-        if (n < 0)
-            took(r, NULL, 0, n);
-    }
+    if (n < 0)
+        took(r, NULL, 0, n);
     for (int i = 0; i < n; i++) {
         struct msghdr *message = &messages[i].msg_hdr;
 
-        if (r->c)
-            took(r, message->msg_iov, message->msg_iovlen, messages[i].msg_len);
+        took(r, message->msg_iov, message->msg_iovlen, messages[i].msg_len);
         with_descriptors(message, 0);
     }
+    told(r, OTEL_TEXT("recvmmsg"), n);
     return n;
 }
 
@@ -166,7 +201,7 @@ OTEL_HOOK_LIBC(ssize_t, read, (int fd, void *buf, size_t len))
         return OTEL_REAL(read)(fd, buf, len);
     r = begin(c, fd, 0);
     n = OTEL_REAL(read)(fd, buf, len);
-    finish(&r, buf, len, n);
+    finish(&r, OTEL_TEXT("read"), buf, len, n);
     return n;
 }
 
@@ -180,7 +215,7 @@ OTEL_HOOK_LIBC(ssize_t, __read_chk, (int fd, void *buf, size_t len, size_t size)
         return OTEL_REAL(__read_chk)(fd, buf, len, size);
     r = begin(c, fd, 0);
     n = OTEL_REAL(__read_chk)(fd, buf, len, size);
-    finish(&r, buf, len, n);
+    finish(&r, OTEL_TEXT("read"), buf, len, n);
     return n;
 }
 
@@ -194,7 +229,7 @@ OTEL_HOOK_LIBC(ssize_t, recv, (int fd, void *buf, size_t len, int flags))
         return OTEL_REAL(recv)(fd, buf, len, flags);
     r = begin(c, fd, flags);
     n = OTEL_REAL(recv)(fd, buf, len, flags);
-    finish(&r, buf, len, n);
+    finish(&r, OTEL_TEXT("recv"), buf, len, n);
     return n;
 }
 
@@ -208,7 +243,7 @@ OTEL_HOOK_LIBC(ssize_t, __recv_chk, (int fd, void *buf, size_t len, size_t size,
         return OTEL_REAL(__recv_chk)(fd, buf, len, size, flags);
     r = begin(c, fd, flags);
     n = OTEL_REAL(__recv_chk)(fd, buf, len, size, flags);
-    finish(&r, buf, len, n);
+    finish(&r, OTEL_TEXT("recv"), buf, len, n);
     return n;
 }
 
@@ -224,7 +259,7 @@ OTEL_HOOK_LIBC(ssize_t, recvfrom,
         return OTEL_REAL(recvfrom)(fd, buf, len, flags, from, from_len);
     r = begin(c, fd, flags);
     n = OTEL_REAL(recvfrom)(fd, buf, len, flags, from, from_len);
-    finish(&r, buf, len, n);
+    finish(&r, OTEL_TEXT("recvfrom"), buf, len, n);
     return n;
 }
 
@@ -240,7 +275,7 @@ OTEL_HOOK_LIBC(ssize_t, __recvfrom_chk,
         return OTEL_REAL(__recvfrom_chk)(fd, buf, len, size, flags, from, from_len);
     r = begin(c, fd, flags);
     n = OTEL_REAL(__recvfrom_chk)(fd, buf, len, size, flags, from, from_len);
-    finish(&r, buf, len, n);
+    finish(&r, OTEL_TEXT("recvfrom"), buf, len, n);
     return n;
 }
 
@@ -260,11 +295,17 @@ OTEL_HOOK_LIBC(int, recvmmsg,
                 struct timespec *timeout))
 {
     struct otel_connection *c = otel_connection_find(fd);
-    struct receive r = {.c = NULL};
+    struct receive r;
+    int n;
 
     if (c)
         r = begin(c, fd, flags);
-    return finish_messages(&r, messages, OTEL_REAL(recvmmsg)(fd, messages, count, flags, timeout));
+    n = OTEL_REAL(recvmmsg)(fd, messages, count, flags, timeout);
+    if (c)
+        return finish_messages(&r, messages, n);
+    for (int i = 0; i < n; i++)
+        with_descriptors(&messages[i].msg_hdr, 0);
+    return n;
 }
 
 OTEL_HOOK_LIBC(ssize_t, readv, (int fd, const struct iovec *iov, int count))
@@ -277,7 +318,7 @@ OTEL_HOOK_LIBC(ssize_t, readv, (int fd, const struct iovec *iov, int count))
         return OTEL_REAL(readv)(fd, iov, count);
     r = begin(c, fd, 0);
     n = OTEL_REAL(readv)(fd, iov, count);
-    took(&r, n < 0 ? NULL : iov, n < 0 ? 0 : (size_t)count, n);
+    finish_vector(&r, OTEL_TEXT("readv"), iov, count, n);
     return n;
 }
 
@@ -293,7 +334,7 @@ OTEL_HOOK_LIBC(ssize_t, preadv2,
         return OTEL_REAL(preadv2)(fd, iov, count, offset, flags);
     r = begin(c, fd, 0);
     n = OTEL_REAL(preadv2)(fd, iov, count, offset, flags);
-    took(&r, n < 0 ? NULL : iov, n < 0 ? 0 : (size_t)count, n);
+    finish_vector(&r, OTEL_TEXT("preadv2"), iov, count, n);
     return n;
 }
 
@@ -308,6 +349,6 @@ OTEL_HOOK_LIBC(ssize_t, preadv64v2,
         return OTEL_REAL(preadv64v2)(fd, iov, count, offset, flags);
     r = begin(c, fd, 0);
     n = OTEL_REAL(preadv64v2)(fd, iov, count, offset, flags);
-    took(&r, n < 0 ? NULL : iov, n < 0 ? 0 : (size_t)count, n);
+    finish_vector(&r, OTEL_TEXT("preadv2"), iov, count, n);
     return n;
 }
