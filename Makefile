@@ -35,7 +35,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c
 # Criterion does not start under the thread sanitizer; the same tests run under a runner of our own.
 UNIT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/unit/*.c) \
 	$(if $(TSAN),tests/support/plain/runner.c))
-LIBS_UNIT := $(if $(TSAN),,-lcriterion)
+LIBS_UNIT := $(if $(TSAN),,-lcriterion) -lhttp_parser
 PROGRAMS := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/programs/*.c))
 BENCHES := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 LIBS_EXPORT := -l:libprotobuf-c.a -lcurl -l:libz.a
@@ -140,7 +140,8 @@ build/fuzz/core.a: $(FUZZED)
 
 build/fuzz/%: tests/fuzz/%.c build/fuzz/core.a
 	$(if $(V),,@echo "  LD    $@")
-	$(Q)$(FUZZ_CC) -fsanitize=fuzzer -o $@ $< build/fuzz/core.a $(LIBS_EXPORT) -lpthread
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer -o $@ $< build/fuzz/core.a $(LIBS_EXPORT) -lpthread \
+		$$(sed -n 's,^// LIBS:,,p' $<)
 
 fuzz: $(FUZZERS)
 	tests/fuzz/run $(FUZZERS)

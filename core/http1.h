@@ -7,10 +7,12 @@
  *
  * It is strict where being lenient would let two readers disagree on where a message ends: whatever
  * is malformed or ambiguous (Content-Length beside Transfer-Encoding, two different lengths, a
- * coding behind chunked, folded lines, white space before the colon, a bare CR, NUL, a sign or
- * blank in a number, a chunk line without CRLF, numbers over 2^63-1) gives MALFORMED for good. A
- * line of a head may end in a bare LF (RFC 9112 2.2). Empty lines before a request line are
- * skipped.
+ * coding behind chunked or one that is not registered, folded lines, white space before the colon,
+ * a bare CR, NUL or another control character, a sign or blank in a number, HTAB in or behind a
+ * length or coding, a chunk line without CRLF, numbers over 2^63-1, a body announced with 1xx or
+ * 204 or for CONNECT, a coding in HTTP/1.0, a trailer that would frame) gives MALFORMED for good,
+ * and before CLOSING when the head says it. A line of a head may end in a bare LF (RFC 9112 2.2).
+ * Empty lines before a request line are skipped.
  *
  * Threads: none of its own; one caller at a time for each parser.
  */

@@ -8,6 +8,13 @@
 
 #define CHUNK_LINE_MAX 16384 /* RFC 9112 7.1.1 asks for a limit on extensions */
 
+/* Not to stand in trailers (RFC 9110 6.5.1): some readers take them for the head's. */
+static const struct otel_text framing[] = {
+    {"content-length", 14}, {"transfer-encoding", 17}, {"connection", 10}};
+
+#define FRAMING (sizeof framing / sizeof framing[0])
+#define FRAMING_ALL ((1U << FRAMING) - 1) /* in part: the name so far begins all of them */
+
 void otel_http1_body_begin(struct otel_http1 *p)
 {
     static const uint8_t state[] = {
@@ -78,6 +85,7 @@ static enum otel_http1_event chunk_byte(struct otel_http1 *p, char c)
         return c == '\r' ? OTEL_HTTP1_MORE : otel_http1_malformed(p);
     case OTEL_HTTP1_S_CHUNK_LF:
         p->state = p->remaining ? OTEL_HTTP1_S_CHUNK_DATA : OTEL_HTTP1_S_TRAILER;
+        p->part = FRAMING_ALL;
         p->head_bytes = 0;
         return c == '\n' ? OTEL_HTTP1_MORE : otel_http1_malformed(p);
     case OTEL_HTTP1_S_CHUNK_DATA_CR:
@@ -108,11 +116,32 @@ static enum otel_http1_event chunk_step(struct otel_http1 *p, struct otel_http1_
     return chunk_byte(p, in->at[-1]);
 }
 
+/* The next n bytes of a trailer's name, of which nothing is kept but which names it may become. */
+static void trailer_name(struct otel_http1 *p, const char *data, size_t n)
+{
+    for (size_t i = 0; i < n && p->part; i++)
+        for (size_t k = 0; k < FRAMING; k++)
+            if (p->name_len + i >= framing[k].len ||
+                (data[i] | 0x20) != framing[k].data[p->name_len + i])
+                p->part &= (uint8_t) ~(1U << k);
+    p->name_len += (uint32_t)n;
+}
+
+static bool trailer_frames(const struct otel_http1 *p)
+{
+    for (size_t k = 0; k < FRAMING; k++)
+        if ((p->part & 1U << k) && p->name_len == framing[k].len)
+            return true;
+    return false;
+}
+
 /* A byte of a trailer line that is neither its name's nor its value's. It is consumed. */
 static enum otel_http1_event trailer_byte(struct otel_http1 *p, char c)
 {
     switch (p->state) {
     case OTEL_HTTP1_S_TRAILER:
+        if (trailer_frames(p))
+            return otel_http1_malformed(p);
         p->state = p->name_len ? OTEL_HTTP1_S_TRAILER_VALUE : OTEL_HTTP1_S_TRAILER_END;
         return c == (p->name_len ? ':' : '\r') ? OTEL_HTTP1_MORE : otel_http1_malformed(p);
     case OTEL_HTTP1_S_TRAILER_VALUE:
@@ -120,6 +149,7 @@ static enum otel_http1_event trailer_byte(struct otel_http1 *p, char c)
         return c == '\r' ? OTEL_HTTP1_MORE : otel_http1_malformed(p);
     case OTEL_HTTP1_S_TRAILER_LF:
         p->state = OTEL_HTTP1_S_TRAILER;
+        p->part = FRAMING_ALL;
         p->name_len = 0;
         return c == '\n' ? OTEL_HTTP1_MORE : otel_http1_malformed(p);
     default: /* OTEL_HTTP1_S_TRAILER_END */
@@ -127,7 +157,7 @@ static enum otel_http1_event trailer_byte(struct otel_http1 *p, char c)
     }
 }
 
-/* Trailers are not reported, and nothing in them frames. */
+/* Trailers are not reported. */
 static enum otel_http1_event trailer_step(struct otel_http1 *p, struct otel_http1_input *in)
 {
     size_t room = otel_http1_room(p, in, OTEL_HTTP1_HEAD_MAX);
@@ -135,7 +165,7 @@ static enum otel_http1_event trailer_step(struct otel_http1 *p, struct otel_http
 
     if (p->state == OTEL_HTTP1_S_TRAILER) {
         n = otel_http1_token_run(in->at, room);
-        p->name_len += (uint32_t)n;
+        trailer_name(p, in->at, n);
     } else if (p->state == OTEL_HTTP1_S_TRAILER_VALUE) {
         n = otel_http1_text_run(in->at, room);
     }

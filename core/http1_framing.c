@@ -113,17 +113,17 @@ static void connection(struct otel_http1 *p, const char *value, size_t len)
 bool otel_http1_frame(struct otel_http1 *p, enum otel_http1_known known, const char *value,
                       size_t len)
 {
-    switch (known) {
-    case OTEL_HTTP1_K_CONTENT_LENGTH:
-        return content_length(p, value, len);
-    case OTEL_HTTP1_K_TRANSFER_ENCODING:
-        return transfer_encoding(p, value, len);
-    case OTEL_HTTP1_K_CONNECTION:
+    if (known == OTEL_HTTP1_K_CONNECTION) {
         connection(p, value, len);
         return true;
-    default:
-        return true;
     }
+    /* Blanks, but HTAB is taken for a part of the value by some. */
+    while (len && value[len - 1] == ' ')
+        len--;
+    if (memchr(value, '\t', len))
+        return false;
+    return known == OTEL_HTTP1_K_CONTENT_LENGTH ? content_length(p, value, len)
+                                                : transfer_encoding(p, value, len);
 }
 
 static enum otel_http1_body counted(const struct otel_http1 *p)

@@ -18,18 +18,8 @@ static bool blank(char c)
     return c == ' ' || c == '\t';
 }
 
-static struct otel_text trim(const char *value, size_t len)
-{
-    while (len && blank(*value)) {
-        value++;
-        len--;
-    }
-    while (len && blank(value[len - 1]))
-        len--;
-    return (struct otel_text){value, len};
-}
-
-/* The line's value, CR and LF left off, has been read. HEADER, MORE, or MALFORMED. */
+/* The line's value, blanks before it and CR and LF left off, has been read. HEADER, MORE, or
+ * MALFORMED. */
 static enum otel_http1_event field_done(struct otel_http1 *p, struct otel_text name,
                                         struct otel_text value, struct otel_http1_text *text)
 {
@@ -41,6 +31,8 @@ static enum otel_http1_event field_done(struct otel_http1 *p, struct otel_text n
     p->state = OTEL_HTTP1_S_FIELD;
     if (!reported)
         return OTEL_HTTP1_MORE;
+    while (value.len && blank(value.data[value.len - 1]))
+        value.len--;
     text->name = name;
     text->value = value;
     return OTEL_HTTP1_HEADER;
@@ -65,7 +57,7 @@ static enum otel_http1_event value_whole(struct otel_http1 *p, struct otel_http1
             return otel_http1_malformed(p);
         p->flags |= OTEL_HTTP1_DROPPED;
     }
-    return field_done(p, name, trim(value, len), text);
+    return field_done(p, name, (struct otel_text){value, len}, text);
 }
 
 /* How long the value at data is with its line end; 0: that is not in these bytes. */
@@ -230,7 +222,7 @@ static enum otel_http1_event value_part(struct otel_http1 *p, struct otel_http1_
         return otel_http1_malformed(p);
     if (!(p->flags & OTEL_HTTP1_DROPPED)) {
         name = (struct otel_text){p->spill, p->name_len};
-        value = trim(p->spill + p->name_len, p->spilled - p->name_len);
+        value = (struct otel_text){p->spill + p->name_len, p->spilled - p->name_len};
     }
     return field_done(p, name, value, text);
 }

@@ -168,7 +168,7 @@ enum otel_http1_event otel_http1_value_step(struct otel_http1 *p, struct otel_ht
 /* Which of the framing headers a name is. */
 enum otel_http1_known otel_http1_known_name(const char *name, size_t len);
 
-/* Notes the value of a framing header, trimmed. False: malformed. */
+/* Notes the value of a framing header, without the blanks before it. False: malformed. */
 bool otel_http1_frame(struct otel_http1 *p, enum otel_http1_known known, const char *value,
                       size_t len);
 

@@ -96,7 +96,12 @@ Test(http1_body, refuses_chunk_lines)
 
 Test(http1_body, trailers)
 {
-    cr_expect_str_eq(CHUNKS("0\r\nEven: x\r\nContent-Length: 5\r\n\r\n"), "end:0");
+    cr_expect_str_eq(CHUNKS("0\r\nEven: x\r\nContent-Type: 5\r\n\r\n"), "end:0");
+    cr_expect_str_eq(CHUNKS("0\r\nContent-Length: 5\r\n"), "malformed");
+    cr_expect_str_eq(CHUNKS("0\r\na:b\r\ntransfer-ENCODING:x\r\n"), "malformed");
+    cr_expect_str_eq(CHUNKS("0\r\na:b\r\nConnection: x\r\n"), "malformed");
+    cr_expect_str_eq(CHUNKS("0\r\nConnection-:x\r\nContent-Lengt:x\r\nontent-Length:x\r\n\r\n"),
+                     "end:0");
     cr_expect_str_eq(CHUNKS("0;x\r\nA:\r\nbc:\t\xfe\r\n\r\nHTTP/1.1 204 \r\n"),
                      "end:0 begin start:204");
     cr_expect_str_eq(CHUNKS("0\r\n\n"), "malformed");
