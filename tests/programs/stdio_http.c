@@ -5,12 +5,14 @@
  *     stdio_http client PORT PATH…   a request for each path, on a connection each
  *     stdio_http keep PORT PATH…     the same on one connection, through one "r+" stream
  *     stdio_http server N            answers N connections; prints its port first
+ *     stdio_http threads N           the same, each in a thread of its own; at most 1000
  *     stdio_http inetd HOW           answers one request on standard input and output and ends so:
  *                                    return, exit, _exit, fclose, thread, handler
  */
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,26 +112,46 @@ static void answer(FILE *in, FILE *out, const char *name)
         putc(body[i], out);
 }
 
-static void server(int connections)
+static void *serve(void *fd)
 {
-    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    int number = (int)(intptr_t)fd;
+    FILE *in = fdopen(number, "r"), *out = fdopen(dup(number), "w");
+
+    answer(in, out, "server");
+    if (fclose(out) || fclose(in))
+        perror("fclose");
+    return NULL;
+}
+
+static int listening(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
     socklen_t len = sizeof address;
 
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 10) ||
-        getsockname(listener, (struct sockaddr *)&address, &len))
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 100) ||
+        getsockname(fd, (struct sockaddr *)&address, &len))
         abort();
     printf("%d\n", ntohs(address.sin_port));
     fflush(stdout);
-    while (connections--) {
-        int fd = accept(listener, NULL, NULL);
-        FILE *in = fdopen(fd, "r"), *out = fdopen(fd, "w");
+    return fd;
+}
 
-        answer(in, out, "server");
-        if (fclose(out))
-            perror("fclose");
-        fclose(in);
+static void server(int connections, int threaded)
+{
+    pthread_t thread[1000];
+    int listener = listening();
+
+    for (int i = 0; i < connections; i++) {
+        void *fd = (void *)(intptr_t)accept(listener, NULL, NULL);
+
+        if (!threaded)
+            serve(fd);
+        else if (pthread_create(&thread[i], NULL, serve, fd))
+            abort();
     }
+    for (int i = 0; threaded && i < connections; i++)
+        pthread_join(thread[i], NULL);
 }
 
 /* Bytes that bypass the stream: the order of all must stay. */
@@ -173,7 +195,9 @@ int main(int argc, char **argv)
     else if (argc > 3 && !strcmp(argv[1], "keep"))
         keep(argv[2], argv + 3);
     else if (argc > 2 && !strcmp(argv[1], "server"))
-        server(atoi(argv[2]));
+        server(atoi(argv[2]), 0);
+    else if (argc > 2 && !strcmp(argv[1], "threads"))
+        server(atoi(argv[2]), 1);
     else if (argc > 2 && !strcmp(argv[1], "inetd"))
         inetd(argv[2]);
     return 0;
