@@ -75,6 +75,7 @@ struct otel_socket_state {
     _Atomic uint32_t generation;     /* the process generation all this is of, 0: none yet */
     _Atomic uint8_t own_state;       /* of own: 0 none, 1 being chosen, 2 chosen */
     _Atomic uint8_t told;            /* the connection's span was made */
+    _Atomic uint8_t http;            /* a request on it had a span */
 };
 
 struct otel_connection {

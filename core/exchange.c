@@ -234,8 +234,7 @@ void otel_exchange_finish(struct otel_exchange *x, struct otel_connection *c,
         if (error.len && otel_span_recording(&x->span))
             tell_error(x, error);
         otel_span_end(&x->span, now_ns);
-        if (otel_socket_calls())
-            otel_socket_ended(c, &x->span.ctx);
+        otel_socket_ended(c, &x->span.ctx);
     }
     otel_carry_free(x->carry);
     otel_http_head_clear(&x->request);

@@ -23,12 +23,20 @@ static bool is_pair(const struct otel_connection *c)
     return c->transport == OTEL_TRANSPORT_UNIX && c->role == OTEL_ROLE_CLIENT && !c->peer.text[0];
 }
 
+/* Bytes that only begin like a request make an exchange, too, but not its span. */
+static bool speaks_http(const struct otel_connection *c)
+{
+    const struct otel_exchange *x = otel_exchange_oldest(c);
+
+    return atomic_load_explicit(&c->socket.http, memory_order_relaxed) || (x && x->started);
+}
+
 static bool has_span(const struct otel_connection *c)
 {
     bool moved = c->in.bytes || c->out.bytes;
 
-    if (!otel_socket_spans_on() || c->exchanges || c->connect_error || otel_socket_is_chatter(c) ||
-        is_pair(c))
+    if (!otel_socket_spans_on() || speaks_http(c) || c->connect_error ||
+        otel_socket_is_chatter(c) || is_pair(c))
         return false;
     if (c->role == OTEL_ROLE_SERVER || c->transport == OTEL_TRANSPORT_UDP)
         return moved;
@@ -119,8 +127,11 @@ bool otel_socket_calls(void)
     return otel_config.socket_spans == OTEL_SOCKET_SPANS_CALL;
 }
 
-void otel_socket_ended(const struct otel_connection *c, const struct otel_span_context *request)
+void otel_socket_ended(struct otel_connection *c, const struct otel_span_context *request)
 {
+    atomic_store_explicit(&c->socket.http, 1, memory_order_relaxed);
+    if (!otel_socket_calls())
+        return;
     otel_tls.ended.ctx = *request;
     otel_tls.ended.cell = c->self;
 }
@@ -174,7 +185,7 @@ static struct otel_span_context parent_of_call(struct otel_connection *c)
         return otel_tls.ended.ctx;
     if (x && x->started)
         return x->span.ctx;
-    if (!c->exchanges && has_span(c) &&
+    if (has_span(c) &&
         atomic_load_explicit(&c->protocol, memory_order_relaxed) == OTEL_PROTOCOL_OTHER)
         return *own_context(c);
     return c->socket.opener;

@@ -71,9 +71,9 @@ bool otel_socket_lookup_asks(const char *node);
 /* Is it `call`? Then hooks read the clock before a call, and tell of it behind everything else. */
 bool otel_socket_calls(void);
 
-/* With `call`: the calling thread has ended a request on the connection. The call it is in, told of
- * right behind, was that request's. */
-void otel_socket_ended(const struct otel_connection *c, const struct otel_span_context *request);
+/* The calling thread has ended the span of a request on the connection: it speaks HTTP. The call
+ * the thread is in, told of right behind (otel_socket_call), was that request's. */
+void otel_socket_ended(struct otel_connection *c, const struct otel_span_context *request);
 
 /* With `call`: an INTERNAL span named by the call, a child of the request under way on the
  * connection, else of the connection's own span, else of what that one hangs below (nobody knows
