@@ -12,6 +12,7 @@
 #include "core/observe.h"
 #include "core/pool.h"
 #include "core/socket_facts.h"
+#include "core/socket_span.h"
 #include "core/tls.h"
 
 #define RETIRED 64 /* power of two */
@@ -84,7 +85,17 @@ static void finish(struct otel_connection *c)
     if (atomic_load_explicit(&c->generation, memory_order_acquire) != otel_generation())
         return;
     otel_observe_closed(c);
+    if (!c->finished)
+        otel_socket_closed(c);
     c->finished = true;
+}
+
+/* While the kernel can still be asked. */
+static void about_to_finish(struct otel_connection *c, int fd)
+{
+    if (!c->finished &&
+        atomic_load_explicit(&c->generation, memory_order_acquire) == otel_generation())
+        otel_socket_closing(c, fd);
 }
 
 /* A descriptor less. */
@@ -287,10 +298,19 @@ void otel_connection_dup(int from, int to)
     drop(otel_fd_swap(to, word));
 }
 
+static void forget(int fd)
+{
+    struct otel_connection *c = otel_connection_get(otel_fd_get(fd));
+
+    if (c && atomic_load_explicit(&c->refs, memory_order_relaxed) == 1)
+        about_to_finish(c, fd);
+    drop(otel_fd_swap(fd, OTEL_FD_UNKNOWN));
+}
+
 void otel_connection_close(int fd)
 {
     if (otel_fd_get(fd) > OTEL_FD_PLAIN && may_change())
-        drop(otel_fd_swap(fd, OTEL_FD_UNKNOWN));
+        forget(fd);
 }
 
 void otel_connection_close_range(unsigned first, unsigned last)
@@ -300,7 +320,7 @@ void otel_connection_close_range(unsigned first, unsigned last)
     if (fd < 0 || !may_change())
         return;
     for (; fd >= 0; fd = otel_fd_next((unsigned)fd + 1, last))
-        drop(otel_fd_swap(fd, OTEL_FD_UNKNOWN));
+        forget(fd);
     otel_fd_forget(first, last);
 }
 
@@ -310,8 +330,10 @@ void otel_connection_finish_all(void)
          fd = otel_fd_next((unsigned)fd + 1, UINT32_MAX)) {
         struct otel_connection *c = otel_connection_get(otel_fd_get(fd));
 
-        if (c && !c->finished)
-            finish(c);
+        if (!c || c->finished)
+            continue;
+        about_to_finish(c, fd);
+        finish(c);
     }
 }
 
