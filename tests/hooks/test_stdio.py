@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from harness import (TestCase, environment, main, program, require, run,  # noqa: E402
                      shim_environment)
+from collector import refused  # noqa: E402
 from wireserver import WireServer  # noqa: E402
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -260,6 +261,20 @@ class Http(TestCase):
                     self.assertEqual(now.header("traceparent"), span.traceparent)
                     self.assertEqual(now.without("traceparent"), was.without())
                 self.assertEqual(len(got.spans), 3, got.spans)
+
+    def test_client_of_a_bad_server(self):
+        """No answer, half of one, nobody there."""
+        server = WireServer()
+        self.addCleanup(server.close)
+        got = self.differential([HTTP, "client", str(server.port), "/nothing", "/cut", "/chunked"],
+                                shim_env=QUIET)
+        self.assertEqual([s.attrs.get("http.response.status_code") for s in got.spans],
+                         [None, 200, 200], got.spans)
+        self.assertEqual(got.spans[0].status, "error")
+        with refused() as url:
+            got = self.differential([HTTP, "client", url.rsplit(":", 1)[1], "/hello"],
+                                    shim_env=QUIET)
+        self.assertEqual((got.rc, list(got.spans)), (1, []))
 
     def test_server(self):
         """Two streams on each connection; the parents come in."""
