@@ -175,20 +175,28 @@ static const struct otel_span_context *own_context(struct otel_connection *c)
     return &c->socket.own;
 }
 
-/* Below the request that ended in the call or is under way; below the connection once it is known
- * that it will have a span; else beside that. */
-static struct otel_span_context parent_of_call(struct otel_connection *c)
+/* What the call hangs below: the request that ended in it or is under way, or the connection, once
+ * it is known that it will have a span; else what that one hangs below. With none of it only a
+ * connection that came in is surely nobody's. */
+static void choose_parent(struct otel_span_start *start, struct otel_span_context *parent,
+                          struct otel_connection *c)
 {
     struct otel_exchange *x = otel_exchange_oldest(c);
 
     if (otel_tls.ended.cell == c->self)
-        return otel_tls.ended.ctx;
-    if (x && x->started)
-        return x->span.ctx;
-    if (has_span(c) &&
-        atomic_load_explicit(&c->protocol, memory_order_relaxed) == OTEL_PROTOCOL_OTHER)
-        return *own_context(c);
-    return c->socket.opener;
+        *parent = otel_tls.ended.ctx;
+    else if (x && x->started)
+        *parent = x->span.ctx;
+    else if (has_span(c) &&
+             atomic_load_explicit(&c->protocol, memory_order_relaxed) == OTEL_PROTOCOL_OTHER)
+        *parent = *own_context(c);
+    else
+        *parent = c->socket.opener;
+    otel_tls.ended.cell = 0;
+    if (otel_span_context_valid(parent))
+        start->parent = parent;
+    else
+        start->root = c->role == OTEL_ROLE_SERVER;
 }
 
 static bool is_trouble(int error)
@@ -211,10 +219,7 @@ void otel_socket_call(struct otel_connection *c, struct otel_text name, int64_t 
     if (!otel_socket_calls() || otel_socket_is_chatter(c))
         return;
     otel_socket_note_generation(c);
-    parent = parent_of_call(c);
-    otel_tls.ended.cell = 0;
-    start.parent = &parent;
-    start.root = !otel_span_context_valid(&parent);
+    choose_parent(&start, &parent, c);
     if (otel_span_start(&span, &start)) {
         otel_span_set_int(&span, OTEL_TEXT("otel_auto.result"), result);
         if (error)

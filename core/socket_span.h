@@ -77,8 +77,8 @@ void otel_socket_ended(struct otel_connection *c, const struct otel_span_context
 
 /* With `call`: an INTERNAL span named by the call, a child of the request under way on the
  * connection, else of the connection's own span, else of what that one hangs below (nobody knows
- * yet whether it will have one, or it speaks HTTP and is between requests). result: what it
- * returned, error: its errno or 0. */
+ * yet whether it will have one, or it speaks HTTP and is between requests); before connect() of
+ * what is current. result: what it returned, error: its errno or 0. */
 void otel_socket_call(struct otel_connection *c, struct otel_text name, int64_t result, int error,
                       uint64_t started_ns);
 

@@ -264,12 +264,9 @@ Test(socket_span, the_error_stays_the_programs)
     cr_assert_eq(poll(&p, 1, -1), 1);
     otel_socket_connected(&c, fd, -1);
     assert_no_span();
-    cr_assert_eq(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size), 0);
-    cr_assert_eq(error, ECONNREFUSED);
+    cr_assert(!getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) && error == ECONNREFUSED);
     otel_socket_connected(&c, fd, error);
     spans_assert_text(take_named("tcp.connect"), "error.type", "ECONNREFUSED");
-    close(fd);
-    close(bound);
 }
 
 Test(socket_span, the_exchange_that_connects_has_it_outstanding)
@@ -376,7 +373,6 @@ Test(socket_span, a_connection_that_came_in)
     cr_assert_eq(r->kind, OTEL_KIND_SERVER);
     cr_assert(is_root(r));
     spans_assert_text(r, "network.peer.address", "192.0.2.9");
-    spans_assert_int(r, "network.peer.port", 40000);
     spans_assert_text(r, "server.address", "192.0.2.1");
     spans_assert_int(r, "server.port", 25);
     spans_assert_int(r, "otel_auto.bytes_sent", 220);
@@ -499,8 +495,11 @@ Test(socket_span, calls_of_a_connection_below_another_span)
 
     otel_config.socket_spans = OTEL_SOCKET_SPANS_CALL;
     MAKE_CURRENT(7);
+    call("socket", 3, 0);
+    cr_assert(below(take_named("socket"), 7));
     connect_to("192.0.2.1", 6379, 0);
     take_named("tcp.connect");
+    otel_context_detach(0);
     call("recv", -1, EAGAIN); /* who knows what it will speak */
     cr_assert(below(take_named("recv"), 7));
     c.protocol = OTEL_PROTOCOL_OTHER;
