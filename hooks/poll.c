@@ -20,8 +20,17 @@
 
 #define WORD_BITS (8 * (int)sizeof(long))
 
-/* In a hook's own body only. */
-#define LOOP() (otel_preload_active() ? OTEL_FRAME_OF_CALLER() : NULL)
+struct loop {
+    const uintptr_t *frame; /* NULL: not known */
+    bool likely;
+};
+
+/* Where the caller's frame is, if it may be an event loop: who waits for one descriptor alone wants
+ * to read it with a time limit, and goes on with it when the function has returned. In a hook's own
+ * body only. */
+#define LOOP(COUNT)                                                                     \
+    ((COUNT) > 1 && otel_preload_active() ? (struct loop){OTEL_FRAME_OF_CALLER(), true} \
+                                          : (struct loop){NULL, false})
 
 /* Is there an exchange whose context an event may end? */
 static inline bool serves(void)
@@ -30,10 +39,11 @@ static inline bool serves(void)
 }
 
 /* Nobody's work is under way: all there is to be told of a wait. */
-static inline void next(const uintptr_t *loop)
+static inline void next(struct loop loop)
 {
     otel_serving_turn_next();
-    otel_serving_loop(loop);
+    if (loop.likely)
+        otel_serving_loop(loop.frame);
 }
 
 /* Does it serve the exchange? ready: it is, so that a connect under way is over. */
@@ -47,7 +57,7 @@ static bool is_own(int fd, bool ready)
 }
 
 /* A wait is over. own: everything it was about is the exchange's. */
-static void returned(bool own, const uintptr_t *loop, const void *caller)
+static void returned(bool own, struct loop loop, const void *caller)
 {
     enum otel_context_kind kind;
 
@@ -58,12 +68,13 @@ static void returned(bool own, const uintptr_t *loop, const void *caller)
         return;
     if (otel_library_defines(caller, "curl_easy_perform"))
         return;
-    otel_serving_loop(loop);
+    if (loop.likely)
+        otel_serving_loop(loop.frame);
     otel_context_implicit_clear();
 }
 
 /* n: as the call returned it. */
-static void polled(const struct pollfd *fds, nfds_t count, int n, const uintptr_t *loop,
+static void polled(const struct pollfd *fds, nfds_t count, int n, struct loop loop,
                    const void *caller)
 {
     int saved = errno;
@@ -80,7 +91,7 @@ static void polled(const struct pollfd *fds, nfds_t count, int n, const uintptr_
 
 OTEL_HOOK_LIBC(int, poll, (struct pollfd * fds, nfds_t count, int timeout))
 {
-    const uintptr_t *loop = LOOP();
+    struct loop loop = LOOP(count);
     int n;
 
     if (!serves()) {
@@ -96,7 +107,7 @@ OTEL_HOOK_LIBC(int, ppoll,
                (struct pollfd * fds, nfds_t count, const struct timespec *timeout,
                 const sigset_t *mask))
 {
-    const uintptr_t *loop = LOOP();
+    struct loop loop = LOOP(count);
     int n;
 
     if (!serves()) {
@@ -110,7 +121,7 @@ OTEL_HOOK_LIBC(int, ppoll,
 
 OTEL_HOOK_LIBC(int, __poll_chk, (struct pollfd * fds, nfds_t count, int timeout, size_t size))
 {
-    const uintptr_t *loop = LOOP();
+    struct loop loop = LOOP(count);
     int n;
 
     if (!serves()) {
@@ -126,7 +137,7 @@ OTEL_HOOK_LIBC(int, __ppoll_chk,
                (struct pollfd * fds, nfds_t count, const struct timespec *timeout,
                 const sigset_t *mask, size_t size))
 {
-    const uintptr_t *loop = LOOP();
+    struct loop loop = LOOP(count);
     int n;
 
     if (!serves()) {
@@ -159,7 +170,7 @@ static bool all_own(int count, const fd_set *r, const fd_set *w, const fd_set *e
 }
 
 /* Of a wait that timed out the sets do not tell what it was for, unless there are none. */
-static void selected(int n, bool own, const uintptr_t *loop, const void *caller)
+static void selected(int n, bool own, struct loop loop, const void *caller)
 {
     int saved = errno;
 
@@ -172,7 +183,7 @@ OTEL_HOOK_LIBC(int, select,
                (int count, fd_set *restrict r, fd_set *restrict w, fd_set *restrict e,
                 struct timeval *restrict timeout))
 {
-    const uintptr_t *loop = LOOP();
+    struct loop loop = LOOP(count);
     int n;
 
     if (!serves()) {
@@ -188,7 +199,7 @@ OTEL_HOOK_LIBC(int, pselect,
                (int count, fd_set *restrict r, fd_set *restrict w, fd_set *restrict e,
                 const struct timespec *restrict timeout, const sigset_t *restrict mask))
 {
-    const uintptr_t *loop = LOOP();
+    struct loop loop = LOOP(count);
     int n;
 
     if (!serves()) {
