@@ -48,6 +48,20 @@ class Coroutines(TestCase):
         pairs = dict(self.pairs(self.coroutines("jumps")))
         self.assertEqual(pairs["after_0"], "")
 
+    def test_served(self):
+        """tests/programs/served.c: threads and coroutines made while a request is served are a part
+        of it, until its response is complete; a coroutine made before is not."""
+        got = self.differential([program("served")])
+        self.assertEqual(got.rc, 0, got.stderr)
+        request = got.spans.one(kind="server")
+        parents = {s.attrs["db.query.text"].split()[-1]: s.parent_id
+                   for s in got.spans.find(kind="client")}
+        inside = ("thread_during", "made_first", "main_during")
+        outside = ("early_first", "early_second", "made_second", "later_first", "later_second",
+                   "thread_after", "main_after")
+        self.assertEqual(parents, {**dict.fromkeys(inside, request.span_id),
+                                   **dict.fromkeys(outside, "")})
+
 
 if __name__ == "__main__":
     main()
