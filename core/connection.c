@@ -212,6 +212,55 @@ static enum otel_role inherited_role(struct otel_connection *c, int fd)
     return OTEL_ROLE_NONE;
 }
 
+/* False: its last descriptor was closed meanwhile. */
+static bool keep(uint64_t handle)
+{
+    struct otel_connection *c = otel_connection_get(handle);
+    uint32_t refs = c ? atomic_load_explicit(&c->refs, memory_order_relaxed) : 0;
+
+    while (refs && !atomic_compare_exchange_weak_explicit(
+                       &c->refs, &refs, refs + 1, memory_order_acq_rel, memory_order_relaxed))
+        ;
+    return refs != 0;
+}
+
+/* inetd gives its programs one socket as standard input and output: two numbers to classify, one
+ * connection. The handle of the one that is known, with fd counted, 0: none. */
+static uint64_t twin(uint64_t identity)
+{
+    for (int other = otel_fd_next(0, UINT32_MAX); identity && other >= 0;
+         other = otel_fd_next((unsigned)other + 1, UINT32_MAX)) {
+        struct otel_connection *c = otel_connection_get(otel_fd_get(other));
+        uint64_t handle = c ? atomic_load_explicit(&c->self, memory_order_relaxed) : 0;
+
+        if (c && c->inherited &&
+            atomic_load_explicit(&c->cookie, memory_order_relaxed) == identity && keep(handle))
+            return handle;
+    }
+    return 0;
+}
+
+/* NULL: no room. */
+static struct otel_connection *inherited(int fd, const struct otel_socket_facts *facts)
+{
+    uint64_t identity = otel_socket_identity(fd);
+    struct otel_connection *c = otel_connection_get(twin(identity));
+
+    if (c)
+        return c;
+    c = fresh(facts->domain, facts->type, facts->listening ? OTEL_ROLE_LISTENING : OTEL_ROLE_NONE);
+    if (!c)
+        return NULL;
+    c->inherited = true;
+    c->cookie = identity;
+    if (facts->connected) {
+        otel_address_format(&c->peer, (const struct sockaddr *)&facts->peer, facts->peer_len);
+        c->peer_known = true;
+        c->role = (uint8_t)inherited_role(c, fd);
+    }
+    return c;
+}
+
 static struct otel_connection *classify(int fd)
 {
     struct otel_socket_facts facts;
@@ -222,21 +271,12 @@ static struct otel_connection *classify(int fd)
     if (kind < 0 || !may_change())
         return NULL;
     if (kind == 0)
-        c = fresh(facts.domain, facts.type, facts.listening ? OTEL_ROLE_LISTENING : OTEL_ROLE_NONE);
-    if (!c) {
-        word = otel_fd_claim(fd, OTEL_FD_PLAIN);
-        return otel_connection_get(word);
+        c = inherited(fd, &facts);
+    word = otel_fd_claim(fd, c ? c->self : OTEL_FD_PLAIN);
+    if (c && word != c->self) { /* another thread was first */
+        c->finished |= atomic_load_explicit(&c->refs, memory_order_relaxed) == 1;
+        drop(c->self);
     }
-    c->inherited = true;
-    if (facts.connected) {
-        otel_address_format(&c->peer, (struct sockaddr *)&facts.peer, facts.peer_len);
-        c->peer_known = true;
-        c->role = inherited_role(c, fd);
-    }
-    word = otel_fd_claim(fd, c->self);
-    if (word == c->self)
-        return c;
-    otel_pool_free(&connections, c->self); /* another thread was first; nobody has seen this one */
     return otel_connection_get(word);
 }
 
@@ -272,18 +312,6 @@ struct otel_connection *otel_connection_known(int fd)
     uint64_t word = otel_fd_get(fd);
 
     return word <= OTEL_FD_PLAIN || otel_guard_inside() ? NULL : current(word);
-}
-
-/* False: its last descriptor was closed meanwhile. */
-static bool keep(uint64_t handle)
-{
-    struct otel_connection *c = otel_connection_get(handle);
-    uint32_t refs = c ? atomic_load_explicit(&c->refs, memory_order_relaxed) : 0;
-
-    while (refs && !atomic_compare_exchange_weak_explicit(
-                       &c->refs, &refs, refs + 1, memory_order_acq_rel, memory_order_relaxed))
-        ;
-    return refs != 0;
 }
 
 void otel_connection_dup(int from, int to)

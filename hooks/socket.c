@@ -177,6 +177,13 @@ static struct otel_connection *connecting(int fd, sa_family_t family, const stru
     return c;
 }
 
+/* Asked once more after its end, connect() says 0 the first time: nothing was attempted. */
+static bool told_before(const struct otel_connection *c, const struct attempt *a)
+{
+    return a->error == 0 && c->stream && c->role == OTEL_ROLE_CLIENT && c->connected_ns &&
+           !c->connect_error;
+}
+
 static void attempted(int fd, const struct attempt *a, const void *caller)
 {
     struct otel_connection *c;
@@ -192,7 +199,8 @@ static void attempted(int fd, const struct attempt *a, const void *caller)
     c = connecting(fd, family, a);
     if (!c)
         return;
-    otel_socket_connect(c, fd, a->addr, a->len, a->error, a->started_ns);
+    if (family == AF_UNSPEC || !told_before(c, a))
+        otel_socket_connect(c, fd, a->addr, a->len, a->error, a->started_ns);
     if (otel_socket_calls())
         otel_socket_call(c, OTEL_TEXT("connect"), a->error ? -1 : 0, a->error, a->started_ns);
     if (family == AF_UNSPEC && a->error == 0) /* dissolved: another may follow */

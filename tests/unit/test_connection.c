@@ -419,6 +419,9 @@ Test(connection, inetd_gives_a_server_its_socket_as_standard_input)
     start();
     cr_assert_eq(dup2(t.server, 0), 0);
     cr_assert_eq(otel_connection_find(0)->role, OTEL_ROLE_SERVER);
+    cr_assert_eq(otel_connection_find(t.server), otel_connection_find(0));
+    cr_assert_eq(otel_connection_find(0)->refs, 2);
+    cr_assert_neq(otel_connection_find(t.client), otel_connection_find(0));
     dup2(in, 0);
 }
 
