@@ -231,6 +231,8 @@ void otel_exchange_finish(struct otel_exchange *x, struct otel_connection *c,
         otel_serving_outstanding(x->cell, -1);
     }
     if (x->started) {
+        if (!x->head_done) /* its context went out, or was about to, its head did not */
+            otel_span_set_name(&x->span, OTEL_TEXT("HTTP"));
         if (error.len && otel_span_recording(&x->span))
             tell_error(x, error);
         otel_span_end(&x->span, now_ns);
