@@ -58,6 +58,23 @@ class Receive(TestCase):
         """Cancelled and interrupted calls, and memory that is not there."""
         self.receive("interrupts")
 
+    def test_calls_as_spans(self):
+        """OTEL_AUTO_SOCKET_SPANS=call: one for each, below the request it was a part of."""
+        for mode in CALLS:
+            with self.subTest(mode=mode):
+                got = self.differential([program("receive"), mode],
+                                        shim_env={"OTEL_AUTO_SOCKET_SPANS": "call"})
+                post = got.spans.one(kind="server", url__path="/second")
+                name = mode.removesuffix("_chk")
+                calls = got.spans.find(name, kind="internal", parent_id=post.span_id)
+                self.assertGreaterEqual(len(calls), 1)
+                for span in calls:  # the first may have begun to wait before the request came
+                    self.assertLessEqual(post.start, span.end)
+                    self.assertGreaterEqual(span.attrs["otel_auto.result"], 0)
+        got = self.differential([program("receive"), "interrupts"],
+                                shim_env={"OTEL_AUTO_SOCKET_SPANS": "call"})
+        self.assertEqual(got.spans.one("readv").attrs["error.type"], "EFAULT")
+
 
 if __name__ == "__main__":
     main()
