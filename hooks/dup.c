@@ -8,10 +8,12 @@
 #include "core/connection.h"
 #include "preload/ownfd.h"
 
-/* to now names what from names. Nothing to do for two that are no connections, known to be so. */
+/* to now names what from names. Nothing to do for two of which the same is known: no connection. */
 static inline int duplicated(int from, int to)
 {
-    if (to >= 0 && (otel_fd_get(from) != OTEL_FD_PLAIN || otel_fd_get(to) != OTEL_FD_PLAIN))
+    uint64_t word = otel_fd_get(from);
+
+    if (__builtin_expect(word != otel_fd_get(to) || word > OTEL_FD_PLAIN, 0) && to >= 0)
         otel_connection_dup(from, to);
     return to;
 }
