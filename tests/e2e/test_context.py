@@ -14,8 +14,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from contexts import Ends, Judge, wait_for, without_traceparent  # noqa: E402
 from harness import TestCase, program, require  # noqa: E402
-from servers import (APPS, PYTHON, Server, free_port, haproxy, needs_sockets,  # noqa: E402
-                     nginx)
+from servers import APPS, PYTHON, Server, free_port, haproxy, nginx  # noqa: E402
 
 REQUESTS = 400
 FEW = 100  # where nothing is counted: natively, and over a connection for each request
@@ -64,21 +63,12 @@ class Context(TestCase):
                 self.check_bodies(self.drive(server, drive, count, traced, keep), drive, count)
             heads = self.ends.take()
             counts = {d: c for d, (c, _, _) in DRIVES.items()}
-            if self.hooked:
-                wait_for(collector, counts, heads)
+            wait_for(collector, counts, heads)
         self.assertEqual((server.rc, server.stderr), (self.ends_with, b""), server.log)
         heads += self.ends.take()
         collector.check()
         with collector.changed:
             return list(collector.spans), heads
-
-    @property
-    def hooked(self):
-        try:
-            needs_sockets(self)
-        except unittest.SkipTest:
-            return False
-        return True
 
     def count(self, name, start, calls=("",), all_right=tuple(DRIVES)):
         """Returns (spans, heads) for what a test wants to know besides."""
@@ -87,7 +77,6 @@ class Context(TestCase):
         for path, head in heads:
             if path in native:
                 self.assertEqual(without_traceparent(head), without_traceparent(native[path]))
-        needs_sockets(self)
         judge = Judge(spans, heads)
         figures = {d: judge.figures(d, count, traced, calls)
                    for d, (count, traced, _) in DRIVES.items()}

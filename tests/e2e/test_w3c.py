@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 import w3c  # noqa: E402
 from contexts import Ends, header_values, wait_for  # noqa: E402
 from harness import Collector, TestCase, require  # noqa: E402
-from servers import (APPS, PYTHON, Server, free_port, needs_sockets, nginx)  # noqa: E402
+from servers import APPS, PYTHON, Server, free_port, nginx  # noqa: E402
 from w3c import GOOD, PARENT, TRACE  # noqa: E402
 
 
@@ -37,7 +37,6 @@ class Service:
 
     @classmethod
     def setUpClass(cls):
-        needs_sockets(cls)
         cls.ends = Ends(slowest_s=0)
         cls.addClassCleanup(cls.ends.close)
         cls.spans = Collector()

@@ -15,17 +15,36 @@ import socket
 import subprocess
 import sys
 import tempfile
-import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import SHIM, TIMEOUT, environment, shim_environment  # noqa: E402
+from harness import TIMEOUT, environment, shim_environment  # noqa: E402
 from spans import ROOT  # noqa: E402
+from wireserver import WireServer  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
 APPS = os.path.join(ROOT, "tests", "apps")
 # Spans come soon, and none is dropped for want of room: what is counted here is parents.
 SPANS_SOON = {"OTEL_BSP_SCHEDULE_DELAY": "100", "OTEL_BSP_MAX_QUEUE_SIZE": "65536",
               "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "4096"}
+
+
+class PlainServer(WireServer):
+    """Closes when the client says so, or speaks HTTP/1.0 without asking for more; and says to the
+    latter that it does not."""
+
+    @staticmethod
+    def _old(request):
+        return request.head.split(b"\r\n")[0].endswith(b"HTTP/1.0")
+
+    def _send(self, sock, request, status, body, lines):
+        if self._old(request) and (request.header("connection") or "").lower() == "keep-alive":
+            lines = [*lines, "Connection: keep-alive"]
+        return super()._send(sock, request, status, body, lines)
+
+    def _answer(self, sock, request, state):
+        goes_on = super()._answer(sock, request, state)
+        wish = (request.header("connection") or "").lower()
+        return goes_on and ("keep-alive" in wish if self._old(request) else "close" not in wish)
 
 
 def free_port():
@@ -51,11 +70,12 @@ class Server:
         self.paths = [os.path.join(folder, n) for n in ("stdout", "stderr", "log")]
         full = (shim_environment(collector.url, {**SPANS_SOON, **(env or {})}, self.paths[2])
                 if shim else environment(env))
-        # Files, not pipes: nobody reads while the server runs, and it must not wait for us.
+        # Files, not pipes: nobody reads while the server runs, and it must not wait for us. A
+        # session of its own: apache ends all of its process group.
         with open(self.paths[0], "wb") as out, open(self.paths[1], "wb") as err:
             self.child = subprocess.Popen(
-                cmd, env=full, cwd=cwd, stdin=subprocess.PIPE, stderr=err,
-                stdout=out if port else subprocess.PIPE)
+                cmd, env=full, cwd=cwd, start_new_session=True, stdin=subprocess.PIPE,
+                stderr=err, stdout=out if port else subprocess.PIPE)
         try:
             if port:
                 self._wait_until_it_accepts()
@@ -134,16 +154,16 @@ def haproxy(folder, port, upstream, threads=2, server=""):
     return ["/usr/sbin/haproxy", "-db", "-f", conf]
 
 
-def hooks_sockets():
-    """Does the library as built observe sockets at all?"""
-    out = subprocess.run(["nm", "-D", "--defined-only", SHIM], capture_output=True, text=True,
-                         check=True).stdout
-    names = {line.split()[-1] for line in out.splitlines()}
-    return {"accept4", "recv", "send"} <= names
-
-
-def needs_sockets(case):
-    """For a test of what the socket hooks make: the library may not have them yet."""
-    if not hooks_sockets():
-        raise unittest.SkipTest("the library as built hooks no sockets")
-    return case
+def apache(folder, port, mpm):
+    """Command of an apache2 in the foreground that serves folder/site."""
+    modules = "/usr/lib/apache2/modules"
+    conf = os.path.join(folder, "apache2.conf")
+    loads = "".join(f"LoadModule {name}_module {modules}/mod_{name}.so\n"
+                    for name in (f"mpm_{mpm}", "authz_core", "dir", "mime"))
+    with open(conf, "w", encoding="ascii") as f:
+        f.write(f"{loads}ServerRoot {folder}\nServerName service\nListen 127.0.0.1:{port}\n"
+                f"PidFile {folder}/apache2.pid\nMutex file:{folder}\nErrorLog {folder}/error.log\n"
+                f"User www-data\nGroup www-data\nTypesConfig /etc/mime.types\nStartServers 1\n"
+                f"ServerTokens Prod\nDocumentRoot {folder}/site\n"
+                f"<Directory {folder}/site>\nRequire all granted\n</Directory>\n")
+    return ["/usr/sbin/apache2", "-D", "FOREGROUND", "-f", conf]
