@@ -114,6 +114,7 @@ struct otel_connection {
 
     uint32_t exchanges;      /* begun on this connection so far */
     uint64_t completed_turn; /* otel_serving_turn() when a response was complete last */
+    uint64_t completed_cell; /* whose that was */
 
     _Atomic int epoll_fd; /* where it was registered last, -1: nowhere */
     _Atomic uint64_t epoll_data;

@@ -333,6 +333,7 @@ __attribute__((noinline)) void otel_context_leave(struct otel_context_saved *sav
     otel_tls.deeper = 0;
     otel_context_implicit_clear();
     otel_tls.resumer = saved->implicit.cell;
+    saved->serving = otel_serving_park();
 }
 
 /* An inherited context and a resumer that serves another exchange: see the header. */
@@ -347,6 +348,7 @@ __attribute__((noinline)) void otel_context_return(const struct otel_context_sav
     uint32_t depth = saved->depth;
 
     otel_context_detach(0); /* of a stack that was left for good */
+    otel_serving_unpark(saved->serving);
     if (depth > OTEL_CONTEXT_INLINE_DEPTH)
         depth = OTEL_CONTEXT_INLINE_DEPTH;
     memcpy(otel_tls.stack, saved->stack, depth * sizeof *saved->stack);

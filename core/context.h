@@ -82,7 +82,7 @@ static inline void otel_context_wait(void)
 /* The contexts of a stack that is left for another one; lies in a frame of the stack it is of. */
 struct otel_context_saved {
     struct otel_implicit implicit;
-    uint64_t deeper;
+    uint64_t deeper, serving;
     uint32_t depth, generation;
     bool inherited, in_loop;
     struct otel_attached stack[OTEL_CONTEXT_INLINE_DEPTH];

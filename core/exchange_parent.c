@@ -42,11 +42,13 @@ static bool bound_wins(const struct otel_connection *c, enum otel_context_kind k
            (c->bound_async && c->bound_thread == otel_serving_slot());
 }
 
-/* In the turn in which this connection's last answer was read, a thread that serves several at a
- * time may as well have taken the next request out of somebody else's queue. */
+/* While the thread handles this connection's last answer, and serves several at a time, it may as
+ * well have taken the next request out of somebody else's queue. Once it has read from another
+ * exchange the answer is done with. */
 static bool taken_from_a_queue(const struct otel_connection *c)
 {
-    return c->exchanges > 1 && c->completed_turn == otel_serving_turn() && otel_serving_open() > 1;
+    return c->exchanges > 1 && c->completed_cell == otel_tls.implicit.cell &&
+           c->completed_turn == otel_serving_turn() && otel_serving_open() > 1;
 }
 
 /* Sets the parent, or leaves it invalid: a root. */
@@ -67,6 +69,9 @@ static void choose_parent(struct otel_exchange *x, const struct otel_connection 
     if (!current)
         return;
     if (kind == OTEL_CONTEXT_IMPLICIT) {
+        /* Connected for nobody known, and the thread has served others since. */
+        if (c->exchanges <= 1 && c->bound_async && !c->bound_cell)
+            return;
         if (!taken_from_a_queue(c))
             hang_below(x, current, current, implicit);
         return;

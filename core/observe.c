@@ -119,6 +119,7 @@ static void answered(struct chunk *k, struct otel_exchange *x)
     bool tunnel = k->d->http.body == OTEL_HTTP1_TUNNEL;
 
     k->c->completed_turn = otel_serving_turn();
+    k->c->completed_cell = cell;
     otel_exchange_finish(x, k->c, OTEL_TEXT(""), now(k));
     if (tunnel)
         otel_observe_set_protocol(k->c, OTEL_PROTOCOL_OTHER);

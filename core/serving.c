@@ -9,17 +9,21 @@
 #define SLOTS 16384 /* threads that serve at a time; those beyond are never sure */
 #define NO_SLOT UINT32_MAX
 
+enum { FREE, TAKEN, FIRST_TAG };
+
 /* Counts of a thread. Padded: threads count on their own line. */
 struct slot {
-    _Alignas(64) _Atomic uint32_t taken;
-    _Atomic uint32_t open;    /* cells that are this thread's */
-    _Atomic uint32_t waiting; /* of them, those that wait for something invisible */
+    _Alignas(64) _Atomic uint32_t taken; /* FREE, TAKEN, or the tag of a coroutine that is left */
+    _Atomic uint32_t open;               /* cells that are this thread's */
+    _Atomic uint32_t waiting;            /* of them, those that wait for something invisible */
 };
 
 /* Any thread, atomic; a page of it is touched when its first thread serves. */
 static struct slot slots[SLOTS];
 /* Where the search for a free slot begins; a hint. */
 static _Atomic uint32_t next_slot;
+/* Tags of left coroutines; any thread. They repeat after 2^32 switches. */
+static _Atomic uint32_t next_tag = FIRST_TAG;
 
 static struct slot *slot_of(uint32_t number)
 {
@@ -28,14 +32,12 @@ static struct slot *slot_of(uint32_t number)
 
 static bool take(struct slot *slot)
 {
-    if (atomic_load_explicit(&slot->taken, memory_order_relaxed) ||
-        atomic_exchange_explicit(&slot->taken, 1, memory_order_acq_rel))
-        return false;
-    /* What an ended thread left open still counts there. */
-    if (!atomic_load_explicit(&slot->open, memory_order_relaxed))
-        return true;
-    atomic_store_explicit(&slot->taken, 0, memory_order_release);
-    return false;
+    uint32_t was = atomic_load_explicit(&slot->taken, memory_order_relaxed);
+
+    /* What an ended thread or a left coroutine has open still counts there. */
+    return was != TAKEN && !atomic_load_explicit(&slot->open, memory_order_acquire) &&
+           atomic_compare_exchange_strong_explicit(&slot->taken, &was, TAKEN, memory_order_acq_rel,
+                                                   memory_order_relaxed);
 }
 
 static __attribute__((noinline)) uint32_t claim_slot(void)
@@ -232,13 +234,41 @@ uint64_t otel_serving_turn(void)
     return otel_tls.turn;
 }
 
+uint64_t otel_serving_park(void)
+{
+    uint32_t number = otel_tls.serving_slot;
+    struct slot *slot = slot_of(number);
+    uint32_t tag;
+
+    if (!slot || !atomic_load_explicit(&slot->open, memory_order_relaxed)) {
+        otel_serving_leave();
+        return 0;
+    }
+    tag = atomic_fetch_add_explicit(&next_tag, 1, memory_order_relaxed);
+    tag = tag < FIRST_TAG ? FIRST_TAG : tag;
+    otel_tls.serving_slot = 0;
+    atomic_store_explicit(&slot->taken, tag, memory_order_release);
+    return (uint64_t)tag << 32 | number;
+}
+
+void otel_serving_unpark(uint64_t parked)
+{
+    struct slot *slot = slot_of((uint32_t)parked);
+    uint32_t tag = (uint32_t)(parked >> 32);
+
+    otel_serving_leave();
+    if (slot && atomic_compare_exchange_strong_explicit(&slot->taken, &tag, TAKEN,
+                                                        memory_order_acq_rel, memory_order_relaxed))
+        otel_tls.serving_slot = (uint32_t)parked;
+}
+
 void otel_serving_leave(void)
 {
     struct slot *slot = slot_of(otel_tls.serving_slot);
 
     otel_tls.serving_slot = 0;
     if (slot)
-        atomic_store_explicit(&slot->taken, 0, memory_order_release);
+        atomic_store_explicit(&slot->taken, FREE, memory_order_release);
 }
 
 void otel_serving_reset(void)

@@ -83,6 +83,12 @@ void otel_serving_turn_next(void);
 void otel_serving_loop(const uintptr_t *loop);
 uint64_t otel_serving_turn(void);
 
+/* A coroutine is left and gone on with, maybe on another thread: it reads and serves like a thread
+ * of its own, so its slot stays with it. One that is never gone on with gives the slot up when its
+ * exchanges are over. park() returns what unpark() wants; 0: it had nothing open. */
+uint64_t otel_serving_park(void);
+void otel_serving_unpark(uint64_t parked);
+
 /* The thread ends: its slot may be another's. */
 void otel_serving_leave(void);
 

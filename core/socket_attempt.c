@@ -176,8 +176,11 @@ void otel_socket_connected(struct otel_connection *c, int fd, int error)
         return;
     if (error == 0 || tells_nothing(error))
         error = ask_kernel(c, fd);
-    if (error >= 0 && take_attempt(c, &state))
+    if (error >= 0 && take_attempt(c, &state)) {
         attempt_over(c, error, error ? otel_socket_errno_name(error) : NULL);
+        /* The thread goes on with what it connected for. */
+        otel_serving_enter(&c->bound, atomic_load_explicit(&c->bound_cell, memory_order_relaxed));
+    }
     errno = saved;
 }
 

@@ -8,8 +8,9 @@
 
 #include "core/cfi.h"
 
-#define SITES 64              /* call sites remembered; two that fall together are read anew */
-#define STACK_MAX (8ul << 20) /* the main thread's stack below its end */
+#define SITES 64               /* call sites remembered; two that fall together are read anew */
+#define STACK_MAX (8ul << 20)  /* the main thread's stack below its end */
+#define TABLES_MAX (1ul << 30) /* unwind tables reach each other by 32 bits */
 
 extern __typeof__(_dl_find_object) _dl_find_object __attribute__((weak));
 /* Where the main thread's stack ends, as the loader found it. */
@@ -25,14 +26,24 @@ struct site {
 /* Any thread; ret is written last and cleared first. */
 static struct site sites[SITES];
 
+/* Of a program whose segments lie apart the loader tells the one with the code, while the tables
+ * are in another, whose end nobody tells. They are then read as libgcc's unwinder reads them. */
 static uint64_t read_rule(uintptr_t ret)
 {
     struct dl_find_object m;
     struct otel_cfi_row row;
+    uintptr_t hdr, start, end;
 
-    if (!_dl_find_object || _dl_find_object((void *)(ret - 1), &m) || !m.dlfo_eh_frame ||
-        !otel_cfi_find(m.dlfo_eh_frame, (uintptr_t)m.dlfo_map_start, (uintptr_t)m.dlfo_map_end,
-                       ret - 1, &row))
+    if (!_dl_find_object || _dl_find_object((void *)(ret - 1), &m) || !m.dlfo_eh_frame)
+        return 0;
+    hdr = (uintptr_t)m.dlfo_eh_frame;
+    start = (uintptr_t)m.dlfo_map_start;
+    end = (uintptr_t)m.dlfo_map_end;
+    if (hdr < start || hdr >= end) {
+        start = hdr;
+        end = hdr + TABLES_MAX;
+    }
+    if (!otel_cfi_find(m.dlfo_eh_frame, start, end, ret - 1, &row))
         return 0;
     return 1 | (row.base == OTEL_CFI_RBP ? 2 : 0) | (uint64_t)(uint32_t)row.offset << 2;
 }
