@@ -9,6 +9,7 @@
 #include "core/context.h"
 #include "core/inbound.h"
 #include "core/serving.h"
+#include "core/socket_span.h"
 #include "core/tls.h"
 
 /* What the connection was bound to at its connect() is still open. */
@@ -95,8 +96,10 @@ struct otel_exchange *otel_exchange_outgoing(struct otel_connection *c, int fd)
         return x;
     }
     x = otel_exchange_begin(c, false, otel_clock_mono_ns());
-    if (x)
-        choose_parent(x, c);
+    if (!x)
+        return NULL;
+    choose_parent(x, c);
+    otel_socket_used(c);
     return x;
 }
 

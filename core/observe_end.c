@@ -11,6 +11,7 @@
 #include "core/exchange.h"
 #include "core/observe_parts.h"
 #include "core/serving.h"
+#include "core/socket_span.h"
 
 /* How often the end of a connection gives way to a thread that is at work on it. One that was
  * cancelled there never leaves. */
@@ -194,6 +195,7 @@ void otel_observe_lost(struct otel_connection *c)
     uint32_t end = atomic_load_explicit(&c->queued, memory_order_acquire);
 
     otel_observe_set_protocol(c, OTEL_PROTOCOL_OTHER);
+    otel_socket_used(c);
     for (uint32_t i = atomic_load_explicit(&c->answered, memory_order_acquire); i != end; i++) {
         struct otel_exchange *x = otel_exchange_get(c->queue[i % OTEL_PIPELINE_MAX]);
 

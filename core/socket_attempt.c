@@ -45,6 +45,8 @@ static void attempt_over(struct otel_connection *c, int error, const char *name)
 {
     c->connected_ns = otel_clock_mono_ns();
     c->connect_error = error;
+    if (error)
+        otel_socket_used(c);
     attempt_span(c, name);
 }
 
@@ -54,10 +56,12 @@ static bool take_attempt(struct otel_connection *c, uint8_t *state)
     if (!atomic_load_explicit(&c->connecting, memory_order_relaxed))
         return false;
     *state = atomic_exchange_explicit(&c->connecting, ATTEMPT_NONE, memory_order_acq_rel);
-    if (!*state)
-        return false;
-    otel_serving_outstanding(c->socket.cell, -1);
-    return true;
+    return *state != ATTEMPT_NONE;
+}
+
+void otel_socket_used(struct otel_connection *c)
+{
+    otel_serving_outstanding(__atomic_exchange_n(&c->socket.cell, 0, __ATOMIC_ACQ_REL), -1);
 }
 
 /* What is current is for the requests to come, too (exchange.h). */
@@ -129,6 +133,7 @@ void otel_socket_connect(struct otel_connection *c, int fd, const struct sockadd
         begin_attempt(c, addr, len, started_ns);
         if (goes_on(c, error)) {
             c->bound_async = true;
+            otel_socket_used(c);
             c->socket.cell = atomic_load_explicit(&c->bound_cell, memory_order_relaxed);
             otel_serving_outstanding(c->socket.cell, 1);
             atomic_store_explicit(&c->connecting, ATTEMPT_OPEN, memory_order_release);

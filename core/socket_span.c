@@ -100,6 +100,7 @@ void otel_socket_closed(struct otel_connection *c)
 
     otel_socket_note_generation(c);
     otel_socket_attempt_abandon(c);
+    otel_socket_used(c);
     if (has_span(c) && !atomic_exchange_explicit(&c->socket.told, 1, memory_order_acq_rel))
         connection_span(c);
     errno = saved;

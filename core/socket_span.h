@@ -45,6 +45,10 @@ void otel_socket_connect(struct otel_connection *c, int fd, const struct sockadd
  * could tell stays open until the program asks. Ignored when none is under way. */
 void otel_socket_connected(struct otel_connection *c, int fd, int error);
 
+/* The connection is put to use, or never will be: until then who connected without waiting for it
+ * counts as waiting for something that can be seen (serving.h). Any thread. */
+void otel_socket_used(struct otel_connection *c);
+
 /* fd, the last descriptor of the connection, is about to be closed: asks the kernel, while it can,
  * for what the span of its end will tell. No system call where there will be none. */
 void otel_socket_closing(struct otel_connection *c, int fd);
