@@ -144,21 +144,30 @@ void otel_socket_connect(struct otel_connection *c, int fd, const struct sockadd
     errno = saved;
 }
 
-/* Returns 0 when it is connected, -1 when it is not, or what became of it is the program's to ask.
- */
-static int ask_kernel(struct otel_connection *c, int fd)
+/* Of TCP's; -1: not known. */
+static int state_of(int fd)
 {
     struct sockaddr_storage peer;
     struct tcp_info info;
     unsigned len = sizeof peer;
-    uint8_t open = ATTEMPT_OPEN;
 
     if (otel_sys.getpeername(fd, &peer, &len) == 0)
-        return 0;
+        return TCP_ESTABLISHED;
     len = sizeof info;
     memset(&info, 0, sizeof info);
-    if (otel_sys.getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
-        info.tcpi_state == TCP_CLOSE)
+    return otel_sys.getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 ? info.tcpi_state : -1;
+}
+
+/* Returns 0 when it is connected, -1 when it is not, or what became of it is the program's to ask.
+ * no_error: a call said so; then it either goes on or has been connected, and may be over again. */
+static int ask_kernel(struct otel_connection *c, int fd, bool no_error)
+{
+    int state = state_of(fd);
+    uint8_t open = ATTEMPT_OPEN;
+
+    if (state == TCP_ESTABLISHED || (no_error && state != TCP_SYN_SENT))
+        return 0;
+    if (state == TCP_CLOSE)
         atomic_compare_exchange_strong_explicit(&c->connecting, &open, ATTEMPT_FAILED,
                                                 memory_order_relaxed, memory_order_relaxed);
     return -1;
@@ -180,7 +189,7 @@ void otel_socket_connected(struct otel_connection *c, int fd, int error)
         error == EALREADY)
         return;
     if (error == 0 || tells_nothing(error))
-        error = ask_kernel(c, fd);
+        error = ask_kernel(c, fd, error == 0);
     if (error >= 0 && take_attempt(c, &state)) {
         attempt_over(c, error, error ? otel_socket_errno_name(error) : NULL);
         /* The thread goes on with what it connected for. */
