@@ -20,6 +20,9 @@ enum attempt {
     ATTEMPT_FAILED, /* the kernel says so, but keeps why for the program */
 };
 
+/* Any thread: attempts under way. */
+_Atomic uint32_t otel_socket_attempts;
+
 /* error: NULL when it is connected now. */
 static void attempt_span(const struct otel_connection *c, const char *error)
 {
@@ -56,7 +59,10 @@ static bool take_attempt(struct otel_connection *c, uint8_t *state)
     if (!atomic_load_explicit(&c->connecting, memory_order_relaxed))
         return false;
     *state = atomic_exchange_explicit(&c->connecting, ATTEMPT_NONE, memory_order_acq_rel);
-    return *state != ATTEMPT_NONE;
+    if (*state == ATTEMPT_NONE)
+        return false;
+    atomic_fetch_sub_explicit(&otel_socket_attempts, 1, memory_order_relaxed);
+    return true;
 }
 
 void otel_socket_used(struct otel_connection *c)
@@ -136,6 +142,7 @@ void otel_socket_connect(struct otel_connection *c, int fd, const struct sockadd
             otel_socket_used(c);
             c->socket.cell = atomic_load_explicit(&c->bound_cell, memory_order_relaxed);
             otel_serving_outstanding(c->socket.cell, 1);
+            atomic_fetch_add_explicit(&otel_socket_attempts, 1, memory_order_relaxed);
             atomic_store_explicit(&c->connecting, ATTEMPT_OPEN, memory_order_release);
         } else {
             attempt_over(c, error, error ? otel_socket_errno_name(error) : NULL);

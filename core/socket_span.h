@@ -39,6 +39,15 @@ bool otel_socket_chatter_name(int family, const struct otel_address *name);
 void otel_socket_connect(struct otel_connection *c, int fd, const struct sockaddr *addr,
                          socklen_t len, int error, uint64_t started_ns);
 
+/* Is any connect() under way in the process? A load; true a little too often in a fork child. Waits
+ * for events then look whether one is over. */
+static inline bool otel_socket_connecting(void)
+{
+    extern _Atomic uint32_t otel_socket_attempts; /* written by socket_attempt.c, any thread */
+
+    return atomic_load_explicit(&otel_socket_attempts, memory_order_relaxed) != 0;
+}
+
 /* The outcome of a connect() under way is known: 0 or its errno (getsockopt SO_ERROR, the first
  * transfer, a second connect, an event). error -1, or one that tells nothing (EAGAIN, EINTR,
  * ENOTCONN, EPIPE): asked of the kernel without taking the program's SO_ERROR away; what only that

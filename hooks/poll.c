@@ -32,10 +32,10 @@ struct loop {
     ((COUNT) > 1 && otel_preload_active() ? (struct loop){OTEL_FRAME_OF_CALLER(), true} \
                                           : (struct loop){NULL, false})
 
-/* Is there an exchange whose context an event may end? */
+/* Is there an exchange whose context an event may end, or a connect that one may? */
 static inline bool serves(void)
 {
-    return __builtin_expect(otel_tls.implicit.cell != 0, 0);
+    return __builtin_expect(otel_tls.implicit.cell != 0 || otel_socket_connecting(), 0);
 }
 
 /* Nobody's work is under way: all there is to be told of a wait. */

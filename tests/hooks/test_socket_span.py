@@ -101,6 +101,18 @@ class SocketSpan(TestCase):
         self.assertEqual([(s.name, s.status, s.attrs["error.type"]) for s in spans],
                          [("tcp.connect", "error", "ECONNREFUSED")] * 2)
 
+    def test_ends_when_the_program_sees_it(self):
+        """No error asked for and nothing moved: the wait that brought the connection is its end."""
+        wait = {"poll": "p = select.poll(); p.register(c, select.POLLOUT); p.poll()",
+                "select": "select.select([], [c], [])"}
+        for call, code in wait.items():
+            spans = self.python("import select, socket, sys\n"
+                                "c = socket.socket(); c.setblocking(False)\n"
+                                "c.connect_ex(('127.0.0.1', int(sys.argv[1])))\n"
+                                f"{code}\n"
+                                "socket.gethostbyname('localhost')\n", self.peer()[1])
+            self.assertLess(spans.one("tcp.connect").end, spans.one("dns.lookup").start, call)
+
     def test_asyncio(self):
         """Non-blocking: the outcome comes by getsockopt."""
         code = ("import asyncio, sys\n"
