@@ -47,9 +47,10 @@ class Context(TestCase):
         return dict(heads)
 
     ends_with = 0
+    at_a_time = 50
 
     def drive(self, server, drive, count, traced, keep):
-        return self.ends.drive(server.port, drive, count, traced=traced, keep=keep)
+        return self.ends.drive(server.port, drive, count, self.at_a_time, traced, keep)
 
     def check_bodies(self, bodies, drive, count):
         for number in range(count):
@@ -112,6 +113,18 @@ class CPrograms(Context):
     def test_an_epoll_server_that_goes_on_after_a_timer(self):
         self.count("epoll server, timer", c_server("epoll_server", "timer"), all_right=())
 
+    def fan_out(self, at_a_time):
+        self.at_a_time = at_a_time
+        self.count(f"fan-out server, {at_a_time} requests at a time",
+                   lambda folder, upstream: {"cmd": [program("fanout_server"), str(upstream)]},
+                   calls=("/a", "/b"), all_right=())
+
+    def test_an_epoll_server_that_asks_twice_over_few_connections(self):
+        self.fan_out(50)
+
+    def test_such_a_server_with_few_requests_at_a_time(self):
+        self.fan_out(3)
+
     def test_threads_started_for_a_request(self):
         self.count("thread server, spawn", c_server("thread_server", "spawn"))
 
@@ -147,6 +160,9 @@ class Nginx(Context):
 
 @require("haproxy")
 class Haproxy(Context):
+    """Each thread reads the requests of all clients that are ready before it works for any of them,
+    so no call tells which it works for; a traceparent that it passes on does."""
+
     ends_with = -signal.SIGTERM
 
     @staticmethod
@@ -158,8 +174,6 @@ class Haproxy(Context):
         return start
 
     def test_two_threads(self):
-        # It reads several requests before it acts for any of them: without a traceparent that it
-        # passes on, whom it acts for is known to haproxy alone.
         self.count("haproxy, 2 threads", self.proxy(), all_right=("traced",))
 
     def test_two_threads_and_a_queue(self):
