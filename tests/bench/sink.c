@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * sink: the cheapest collector there is. Prints its port, then answers every POST on 127.0.0.1 with
- * an empty 200 and throws the body away, one thread a connection, until its standard input is
- * closed. The benchmarks export to it, so that what they see is the cost of this side.
+ * an empty 200 and counts the spans in it, one thread a connection, until its standard input is
+ * closed. For each byte of that it prints how many it has received, a number for each kind (0 to
+ * 5). The benchmarks export to it, so that what they see is the cost of this side.
  */
 // PROGRAM
 #include <arpa/inet.h>
 #include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +17,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define KINDS 6
+#define HEAD_MAX 65536
+
 static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\n"
                              "Content-Length: 0\r\n\r\n";
+
+/* Spans so far, a number for each kind. Added to by each connection's thread. */
+static _Atomic uint64_t received[KINDS];
 
 /* Bytes of the body, from the head; 0 when it names none. */
 static size_t content_length(const char *head)
@@ -28,39 +37,143 @@ static size_t content_length(const char *head)
     return 0;
 }
 
+/* --- counting --------------------------------------------------------------------------------- */
+
+/* A field of a message: its number, its value or its body's length. */
+struct field {
+    unsigned number;
+    uint64_t value;
+    const uint8_t *body; /* NULL: not one with a length */
+};
+
+static bool varint(const uint8_t **p, const uint8_t *end, uint64_t *value)
+{
+    *value = 0;
+    for (unsigned shift = 0; shift < 64 && *p < end; shift += 7) {
+        uint8_t byte = *(*p)++;
+
+        *value |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80)
+            return true;
+    }
+    return false;
+}
+
+/* False: the end, or nothing we sent. */
+static bool next(const uint8_t **p, const uint8_t *end, struct field *f)
+{
+    uint64_t tag;
+
+    f->body = NULL;
+    if (*p >= end || !varint(p, end, &tag))
+        return false;
+    f->number = (unsigned)(tag >> 3);
+    switch (tag & 7) {
+    case 0:
+        return varint(p, end, &f->value);
+    case 1:
+        *p += 8;
+        return *p <= end;
+    case 2:
+        if (!varint(p, end, &f->value) || f->value > (uint64_t)(end - *p))
+            return false;
+        f->body = *p;
+        *p += f->value;
+        return true;
+    case 5:
+        *p += 4;
+        return *p <= end;
+    default:
+        return false;
+    }
+}
+
+static void count_span(const uint8_t *p, const uint8_t *end)
+{
+    struct field f;
+    uint64_t kind = 0;
+
+    while (!kind && next(&p, end, &f))
+        if (f.number == 6 && !f.body)
+            kind = f.value;
+    received[kind < KINDS ? kind : 0]++;
+}
+
+/* ExportTraceServiceRequest.resource_spans, ResourceSpans.scope_spans, ScopeSpans.spans: 1, 2, 2.
+ */
+static void count(const uint8_t *p, const uint8_t *end, int depth)
+{
+    struct field f;
+
+    while (next(&p, end, &f)) {
+        if (!f.body || f.number != (depth ? 2 : 1))
+            continue;
+        if (depth == 2)
+            count_span(f.body, f.body + f.value);
+        else
+            count(f.body, f.body + f.value, depth + 1);
+    }
+}
+
+/* --- serving ---------------------------------------------------------------------------------- */
+
+/* A connection and its request as far as it came. */
+struct peer {
+    int fd;
+    size_t have, room;
+    char *buf;
+};
+
+/* False: it closed, or there is no memory. */
+static bool more(struct peer *peer, size_t wanted)
+{
+    ssize_t n;
+
+    if (wanted + 1 > peer->room) {
+        char *larger = realloc(peer->buf, wanted + 1);
+
+        if (!larger)
+            return false;
+        peer->buf = larger;
+        peer->room = wanted + 1;
+    }
+    n = read(peer->fd, peer->buf + peer->have, peer->room - 1 - peer->have);
+    if (n <= 0)
+        return false;
+    peer->have += (size_t)n;
+    peer->buf[peer->have] = '\0';
+    return true;
+}
+
+/* One request at a time is what our exporter sends. */
+static bool serve_one(struct peer *peer)
+{
+    char *end = NULL;
+    size_t head, whole;
+
+    peer->have = 0;
+    while (!end) {
+        if (!more(peer, HEAD_MAX))
+            return false;
+        end = strstr(peer->buf, "\r\n\r\n");
+    }
+    head = (size_t)(end + 4 - peer->buf);
+    whole = head + content_length(peer->buf);
+    while (peer->have < whole)
+        if (!more(peer, whole))
+            return false;
+    count((uint8_t *)peer->buf + head, (uint8_t *)peer->buf + whole, 0);
+    return write(peer->fd, answer, sizeof answer - 1) > 0;
+}
+
 static void *serve(void *arg)
 {
-    int fd = (int)(intptr_t)arg;
-    static __thread char buf[1 << 18];
-    size_t have = 0;
+    struct peer peer = {.fd = (int)(intptr_t)arg};
 
-    for (;;) {
-        char *end;
-        size_t head;
-        size_t body;
-        ssize_t n;
-
-        while (buf[have] = '\0', (end = strstr(buf, "\r\n\r\n")) == NULL) {
-            n = read(fd, buf + have, sizeof buf - 1 - have);
-            if (n <= 0)
-                goto out;
-            have += (size_t)n;
-        }
-        head = (size_t)(end + 4 - buf);
-        body = content_length(buf);
-        have -= head;
-        while (have < body) {
-            n = read(fd, buf, sizeof buf - 1);
-            if (n <= 0)
-                goto out;
-            have += (size_t)n;
-        }
-        have = 0; /* one request at a time is what our exporter sends */
-        if (write(fd, answer, sizeof answer - 1) < 0)
-            goto out;
-    }
-out:
-    close(fd);
+    while (serve_one(&peer))
+        ;
+    free(peer.buf);
+    close(peer.fd);
     return NULL;
 }
 
@@ -76,6 +189,13 @@ static void *accept_all(void *arg)
             pthread_detach(t);
     }
     return NULL;
+}
+
+static void tell(void)
+{
+    for (int kind = 0; kind < KINDS; kind++)
+        printf("%llu%c", (unsigned long long)received[kind], kind < KINDS - 1 ? ' ' : '\n');
+    fflush(stdout);
 }
 
 int main(void)
@@ -94,6 +214,6 @@ int main(void)
     if (pthread_create(&t, NULL, accept_all, (void *)(intptr_t)listener))
         return 1;
     while (read(0, &c, 1) > 0)
-        ;
+        tell();
     return 0;
 }
