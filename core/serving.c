@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/context.h"
+#include "core/generation.h"
 #include "core/tls.h"
 
 #define SLOTS 16384 /* threads that serve at a time; those beyond are never sure */
@@ -69,36 +70,72 @@ uint32_t otel_serving_slot(void)
     return number == NO_SLOT ? 0 : number;
 }
 
-/* Counts the cell in its thread's slot as waiting, or nowhere. Several threads may do this at a
- * time: whatever order they take, each count that was added is taken away by who replaces it. */
+/* Who puts a number there takes away the count of the one before, so whatever order threads take,
+ * each count that was added is taken away again. */
+static void count_waiting(struct otel_cell *cell, uint32_t number)
+{
+    uint32_t before = atomic_exchange(&cell->waiting, number);
+    struct slot *slot;
+
+    if ((slot = slot_of(before)))
+        atomic_fetch_sub_explicit(&slot->waiting, 1, memory_order_acq_rel);
+    if ((slot = slot_of(number)))
+        atomic_fetch_add_explicit(&slot->waiting, 1, memory_order_acq_rel);
+}
+
+/* Counts the cell in its thread's slot as waiting, or nowhere. Who ends the cell may have been here
+ * before a count that was on its way: it does not stay. */
 static void recount(struct otel_cell *cell)
 {
     bool waits = atomic_load_explicit(&cell->ready, memory_order_acquire) &&
                  !atomic_load_explicit(&cell->outstanding, memory_order_acquire) &&
                  !atomic_load_explicit(&cell->ended, memory_order_acquire);
     uint32_t now = waits ? atomic_load_explicit(&cell->slot, memory_order_acquire) : 0;
-    uint32_t before;
-    struct slot *slot;
 
     if (atomic_load_explicit(&cell->waiting, memory_order_relaxed) == now)
         return;
-    before = atomic_exchange_explicit(&cell->waiting, now, memory_order_acq_rel);
-    if ((slot = slot_of(before)))
-        atomic_fetch_sub_explicit(&slot->waiting, 1, memory_order_acq_rel);
-    if ((slot = slot_of(now)))
-        atomic_fetch_add_explicit(&slot->waiting, 1, memory_order_acq_rel);
+    count_waiting(cell, now);
+    if (now && atomic_load(&cell->ended))
+        count_waiting(cell, 0);
 }
 
-static void move(struct otel_cell *cell, uint32_t to)
+static void count_open(struct otel_cell *cell, uint32_t number)
 {
-    uint32_t before = atomic_exchange_explicit(&cell->slot, to, memory_order_acq_rel);
+    uint32_t before = atomic_exchange(&cell->slot, number);
     struct slot *slot;
 
     if ((slot = slot_of(before)))
         atomic_fetch_sub_explicit(&slot->open, 1, memory_order_acq_rel);
-    if ((slot = slot_of(to)))
+    if ((slot = slot_of(number)))
         atomic_fetch_add_explicit(&slot->open, 1, memory_order_acq_rel);
+}
+
+static void move(struct otel_cell *cell, uint32_t to)
+{
+    count_open(cell, to);
+    if (to && atomic_load(&cell->ended))
+        count_open(cell, 0);
     recount(cell);
+}
+
+/* slot and waiting are left: 0, unless a thread that came too late for the exchange before is about
+ * to make them so, or is counted there and is taken out by the next who counts. */
+void otel_serving_begin(struct otel_cell *cell)
+{
+    uint32_t now = otel_generation();
+
+    if (atomic_load_explicit(&cell->generation, memory_order_relaxed) != now) {
+        atomic_store_explicit(&cell->slot, 0, memory_order_relaxed);
+        atomic_store_explicit(&cell->waiting, 0, memory_order_relaxed);
+        atomic_store_explicit(&cell->generation, now, memory_order_relaxed);
+    }
+    for (int i = 0; i < OTEL_SERVING_CONNECTIONS; i++)
+        atomic_store_explicit(&cell->connection[i], 0, memory_order_relaxed);
+    atomic_store_explicit(&cell->exchange, 0, memory_order_relaxed);
+    atomic_store_explicit(&cell->outstanding, 0, memory_order_relaxed);
+    atomic_store_explicit(&cell->ready, 0, memory_order_relaxed);
+    atomic_store_explicit(&cell->connections, 0, memory_order_relaxed);
+    atomic_store_explicit(&cell->ended, 0, memory_order_release);
 }
 
 /* The function that waited for events last is on the stack, and we are below it. Reads a word of
@@ -175,7 +212,7 @@ void otel_serving_end(uint64_t handle)
 {
     struct otel_cell *cell = otel_context_cell(handle);
 
-    if (!cell || atomic_exchange_explicit(&cell->ended, 1, memory_order_acq_rel))
+    if (!cell || atomic_exchange(&cell->ended, 1))
         return;
     move(cell, 0);
     otel_context_cell_close(handle);

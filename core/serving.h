@@ -39,7 +39,11 @@ struct otel_cell {
     _Atomic uint64_t connection[OTEL_SERVING_CONNECTIONS];
     _Atomic uint32_t connections;
     _Atomic uint32_t ended;
+    _Atomic uint32_t generation; /* the process generation its counts are of */
 };
+
+/* A block is a cell from now on, which no thread has read from. */
+void otel_serving_begin(struct otel_cell *cell);
 
 /* The calling thread read from that exchange's connection, or its answer: the cell belongs to this
  * thread now, its context is the thread's implicit one. cell 0: clears the implicit context. */

@@ -299,3 +299,66 @@ Test(serving, a_child_starts_with_nothing)
     served(2);
     cr_assert_eq(otel_serving_open(), 1);
 }
+
+/* --- two threads on one exchange --- */
+
+#define ROUNDS 40000
+
+/* The cell of this round, 0: none yet. */
+static _Atomic uint64_t round_cell;
+/* Rounds the other thread has done its part of. */
+static _Atomic uint32_t rounds_done;
+
+/* What threads do that act for an exchange while another one completes its response. */
+static void *act_late(void *taker)
+{
+    struct otel_span_context ctx = context_of(1);
+    uint64_t cell;
+
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        while (!(cell = atomic_exchange(&round_cell, 0)))
+            ;
+        if (taker) {
+            otel_serving_enter(&ctx, cell);
+        } else {
+            otel_serving_ready(cell, true);
+            otel_serving_outstanding(cell, 1);
+            otel_serving_outstanding(cell, -1);
+        }
+        atomic_store(&rounds_done, i + 1);
+    }
+    otel_context_implicit_clear();
+    cr_expect_eq(otel_serving_open(), 0);
+    cr_expect_not(otel_serving_unsure(0));
+    return NULL;
+}
+
+static void end_while_another_acts(void *taker)
+{
+    pthread_t thread;
+
+    cr_assert_eq(pthread_create(&thread, NULL, act_late, taker), 0);
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        uint64_t cell = served(2);
+
+        atomic_store(&round_cell, cell);
+        for (uint32_t spin = i % 1024; spin; spin--)
+            atomic_signal_fence(memory_order_seq_cst);
+        otel_serving_end(cell);
+        while (atomic_load(&rounds_done) != i + 1)
+            ;
+    }
+    pthread_join(thread, NULL);
+    cr_expect_eq(otel_serving_open(), 0);
+    cr_expect_not(otel_serving_unsure(0), "nothing is open, and yet something waits");
+}
+
+Test(serving, nothing_waits_for_an_exchange_that_is_over, .timeout = 60)
+{
+    end_while_another_acts(NULL);
+}
+
+Test(serving, nobody_has_an_exchange_that_is_over, .timeout = 60)
+{
+    end_while_another_acts(&round_cell);
+}
