@@ -104,7 +104,9 @@ struct otel_connection {
     _Atomic uint64_t bound_cell;
     uint32_t bound_thread; /* otel_serving_slot() of that time */
     bool bound_async;      /* connect() did not complete at once */
-    bool bound_unsure;     /* two exchanges used it at a time: it tells nothing any more */
+    bool held;     /* CONNECT or Upgrade is asked for: what follows the request may be no HTTP */
+    bool overtook; /* and something did follow, before the answer */
+    bool bound_unsure; /* two exchanges used it at a time: it tells nothing any more */
 
     /* Exchanges under way, oldest first: a ring of handles, written by the request's direction,
      * read by the response's. */

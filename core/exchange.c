@@ -184,6 +184,7 @@ void otel_exchange_request_head(struct otel_exchange *x, struct otel_connection 
     x->head_done = true;
     x->head_request = text_is(x->request.method, OTEL_TEXT("HEAD"));
     x->connect_request = text_is(x->request.method, OTEL_TEXT("CONNECT"));
+    x->upgrade = x->request.upgrade.len > 0;
     if (x->server) {
         extract(x);
         start_server(x, c, fd);

@@ -40,6 +40,7 @@ struct otel_exchange {
     bool request_done;
     bool response_begun;
     bool head_request, connect_request; /* method HEAD, CONNECT */
+    bool upgrade;                       /* the request asks for another protocol */
     bool unseen;                        /* no span, only framing: OTEL_AUTO_DISABLE, no room */
     uint64_t start_ns, last_ns;
     struct otel_span span;

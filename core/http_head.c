@@ -38,6 +38,7 @@ static const struct {
     {{"x-forwarded-for", 15}, offsetof(struct otel_http_head, forwarded_for)},
     {{"x-forwarded-host", 16}, offsetof(struct otel_http_head, forwarded_host)},
     {{"x-forwarded-proto", 17}, offsetof(struct otel_http_head, forwarded_proto)},
+    {{"upgrade", 7}, offsetof(struct otel_http_head, upgrade)},
 };
 
 /* Lengths and first letters (c & 31) of the names above and of those of the propagators. */
@@ -261,7 +262,8 @@ void otel_http_head_keep(struct otel_http_head *head)
     struct otel_extract *e = &head->extract;
     struct otel_text *const texts[] = {
         &head->method,    &head->host,          &head->target,         &head->user_agent,
-        &head->forwarded, &head->forwarded_for, &head->forwarded_host, &head->forwarded_proto};
+        &head->forwarded, &head->forwarded_for, &head->forwarded_host, &head->forwarded_proto,
+        &head->upgrade};
 
     /* What propagates comes first; two traceparents are none (propagation.h) */
     if (!keep_text(head, &e->traceparent))

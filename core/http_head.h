@@ -24,6 +24,7 @@ struct otel_http_head {
     uint8_t minor;
     uint16_t status; /* of a response */
     struct otel_text host, user_agent, forwarded, forwarded_for, forwarded_host, forwarded_proto;
+    struct otel_text upgrade;    /* of a request */
     struct otel_extract extract; /* traceparent and kin (propagation.h) */
     size_t captured_count;
     struct {

@@ -22,7 +22,7 @@ bool otel_inject_wanted(const struct otel_connection *c, size_t len)
 
     if (c->owed.pending)
         return true;
-    if (protocol == OTEL_PROTOCOL_OTHER || !len || !c->stream)
+    if (protocol == OTEL_PROTOCOL_OTHER || !len || !c->stream || c->held)
         return false;
     if (protocol == OTEL_PROTOCOL_NEW) /* an inherited socket may not know its role yet */
         return c->role == OTEL_ROLE_CLIENT || c->role == OTEL_ROLE_NONE;

@@ -2,6 +2,7 @@
 #include "core/observe.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 #include "core/clock.h"
@@ -14,6 +15,9 @@
 
 /* Lines that come in pieces; any thread, mapped when first needed. */
 static struct otel_pool spills = OTEL_POOL(OTEL_HTTP1_SPILL_SIZE, 512);
+
+/* How often who reads an answer gives way to who sends the request. */
+#define SENDER_TURNS 2000
 
 /* One chunk of bytes on its way through a parser. */
 struct chunk {
@@ -91,6 +95,7 @@ static bool request_event(struct chunk *k, enum otel_http1_event event,
         otel_exchange_request_head(x, k->c, k->fd);
     } else if (event == OTEL_HTTP1_END) {
         x->request_done = true;
+        k->c->held = x->connect_request || x->upgrade;
         if (x->server && !x->response_begun)
             otel_serving_ready(x->cell, true);
     }
@@ -158,6 +163,11 @@ static bool response_event(struct chunk *k, enum otel_http1_event event,
         otel_http_head_clear(&x->response);
     } else if (event == OTEL_HTTP1_HEAD_END) {
         otel_exchange_response_head(x);
+        if ((x->connect_request || x->upgrade) && k->d->http.body != OTEL_HTTP1_TUNNEL) {
+            if (k->c->overtook)
+                return false;
+            k->c->held = false;
+        }
     } else if (event == OTEL_HTTP1_END && interim(&k->d->http)) {
         x->response_begun = false;
         if (x->server && x->request_done)
@@ -217,6 +227,10 @@ static bool follow(struct chunk *k, const char *p, size_t len)
             return false;
         if (otel_observe_protocol(k->c) == OTEL_PROTOCOL_OTHER)
             return true;
+        if (k->request && k->c->held) {
+            k->c->overtook |= len > 0;
+            return true;
+        }
     }
 }
 
@@ -286,6 +300,10 @@ static void observe(struct otel_connection *c, int fd, bool received, const stru
     if (!trusted(&k))
         return;
     d->bytes += n;
+    if (k.request && c->held) {
+        c->overtook = true;
+        return;
+    }
     good = c->stream;
     for (size_t i = 0; good && i < iovcnt && n; i++) {
         size_t len = iov[i].iov_len < n ? iov[i].iov_len : n;
@@ -332,6 +350,23 @@ static void enter_requesting(struct otel_connection *c)
         otel_serving_enter(&x->serving, x->cell);
 }
 
+/* An answer can be here before the thread that sent the request is back from its call and has told
+ * of it. That takes but a moment; who does not come back was cancelled there. */
+static void await_sender(struct otel_connection *c)
+{
+    struct otel_exchange *x;
+
+    if (__builtin_expect(!atomic_load_explicit(&c->out.busy, memory_order_acquire), 1) ||
+        c->role != OTEL_ROLE_CLIENT)
+        return;
+    for (int turn = 0; turn < SENDER_TURNS; turn++) {
+        x = otel_exchange_oldest(c);
+        if (!x || x->head_done || !atomic_load_explicit(&c->out.busy, memory_order_acquire))
+            return;
+        sched_yield();
+    }
+}
+
 void otel_observe_received(struct otel_connection *c, int fd, const struct iovec *iov,
                            size_t iovcnt, size_t n)
 {
@@ -344,6 +379,7 @@ void otel_observe_received(struct otel_connection *c, int fd, const struct iovec
         read_other(c);
         return;
     }
+    await_sender(c);
     before = otel_exchange_oldest(c);
     client = c->role == OTEL_ROLE_CLIENT;
     /* The answer's owner becomes current before it may end with these bytes. */

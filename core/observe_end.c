@@ -69,10 +69,10 @@ static void complete_at_eof(struct otel_connection *c, struct otel_direction *d,
 }
 
 /* What an exchange suffered that is over before its time. */
-static struct otel_text failure_of(const struct otel_exchange *x, int error)
+static struct otel_text failure_of(const struct otel_exchange *x, int error, bool eof)
 {
     if (x->response_begun && !error)
-        return x->server ? OTEL_TEXT("incomplete_response") : OTEL_TEXT("");
+        return x->server || eof ? OTEL_TEXT("incomplete_response") : OTEL_TEXT("");
     if (x->send_error && !error)
         error = x->send_error;
     return error ? error_name(error) : OTEL_TEXT("no_response");
@@ -88,7 +88,7 @@ static void finish_all(struct otel_connection *c, int error, uint64_t at)
         if (!x) /* a fork child: the parent's */
             atomic_fetch_add_explicit(&c->answered, 1, memory_order_release);
         else
-            otel_exchange_finish(x, c, failure_of(x, error), at);
+            otel_exchange_finish(x, c, failure_of(x, error, c->in.ended), at);
     }
 }
 

@@ -38,8 +38,9 @@ const server = http.createServer((request, response) => {
   response.writeHead(404);
   response.end('no such page\n');
 });
-server.on('upgrade', (request, socket) => {
+server.on('upgrade', (request, socket, early) => {
   socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n');
+  if (early.length) socket.write(early); // what came with the request's head
   socket.pipe(socket);
 });
 server.listen(0, '127.0.0.1', () => console.log(server.address().port));

@@ -230,6 +230,14 @@ Test(observe, a_client_span_and_the_context_of_its_answer)
     cr_assert_arr_eq(client->trace_id, server->trace_id, OTEL_TRACE_ID_LEN);
 }
 
+static void assert_error(const char *type)
+{
+    struct otel_record *span = spans_take();
+
+    cr_assert_eq(span->status, OTEL_STATUS_ERROR);
+    spans_assert_text(span, "error.type", type);
+}
+
 Test(observe, interim_responses)
 {
     struct end e = open_end(OTEL_ROLE_CLIENT);
@@ -265,6 +273,50 @@ Test(observe, head_and_upgrade_and_connect)
     cr_assert_eq(e.c->protocol, OTEL_PROTOCOL_OTHER);
 }
 
+Test(observe, what_overtakes_an_upgrade_is_not_read_as_http)
+{
+    struct end e = open_end(OTEL_ROLE_SERVER);
+    struct otel_record *span;
+
+    received(&e, "GET /a HTTP/1.1\r\nUpgrade: echo\r\nConnection: upgrade\r\n\r\n" GET);
+    received(&e, GET);
+    sent(&e, "HTTP/1.1 101 Switching\r\nUpgrade: echo\r\n\r\n" OK);
+    span = spans_take();
+    spans_assert_text(span, "url.path", "/a");
+    spans_assert_int(span, "http.response.status_code", 101);
+    assert_none();
+    /* Not granted: HTTP goes on, unless something went by unread. */
+    e = open_end(OTEL_ROLE_SERVER);
+    received(&e, "GET /a HTTP/1.1\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n");
+    sent(&e, OK);
+    received(&e, GET);
+    sent(&e, OK);
+    spans_take();
+    spans_take();
+    e = open_end(OTEL_ROLE_SERVER);
+    received(&e, "GET /a HTTP/1.1\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n");
+    received(&e, GET);
+    sent(&e, OK);
+    spans_take();
+    cr_assert_eq(e.c->protocol, OTEL_PROTOCOL_OTHER);
+}
+
+Test(observe, a_body_cut_short)
+{
+    struct end e = open_end(OTEL_ROLE_CLIENT);
+
+    sent(&e, GET);
+    received(&e, "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nab");
+    otel_observe_receive_end(e.c, e.fd, 0);
+    assert_error("incomplete_response");
+    /* The program stopped reading: its choice. */
+    e = open_end(OTEL_ROLE_CLIENT);
+    sent(&e, GET);
+    received(&e, "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nab");
+    otel_observe_closed(e.c);
+    cr_assert_eq(spans_take()->status, OTEL_STATUS_UNSET);
+}
+
 Test(observe, a_response_that_ends_with_its_connection)
 {
     struct end e = open_end(OTEL_ROLE_CLIENT), s = open_end(OTEL_ROLE_SERVER);
@@ -283,14 +335,6 @@ Test(observe, a_response_that_ends_with_its_connection)
     span = spans_take();
     cr_assert_eq(span->status, OTEL_STATUS_UNSET);
     spans_assert_int(span, "http.response.status_code", 200);
-}
-
-static void assert_error(const char *type)
-{
-    struct otel_record *span = spans_take();
-
-    cr_assert_eq(span->status, OTEL_STATUS_ERROR);
-    spans_assert_text(span, "error.type", type);
 }
 
 Test(observe, failures)
