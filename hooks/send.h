@@ -21,9 +21,34 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "core/clock.h"
 #include "core/connection.h"
 #include "core/inject.h"
+#include "core/socket_span.h"
 #include "core/tls.h"
+
+/* A call from before it to behind it. */
+struct otel_sent {
+    struct otel_connection *c;
+    uint64_t handle;
+    uint64_t started_ns;   /* 0: the call itself makes no span */
+    struct otel_text call; /* its name */
+    int fd;
+    int flags; /* MSG_… */
+};
+
+static inline struct otel_sent otel_send_before(struct otel_connection *c, int fd, int flags,
+                                                struct otel_text call)
+{
+    return (struct otel_sent){
+        .c = c,
+        .handle = atomic_load_explicit(&c->self, memory_order_relaxed),
+        .started_ns = otel_socket_calls() ? otel_clock_mono_ns() : 0,
+        .call = call,
+        .fd = fd,
+        .flags = flags,
+    };
+}
 
 struct otel_sending;
 
@@ -37,11 +62,8 @@ struct otel_sending_calls {
 
 /* The call: the arguments its function has, the others are zero. */
 struct otel_sending {
-    struct otel_connection *c;
-    uint64_t handle; /* of c, for after the call */
+    struct otel_sent at;
     const struct otel_sending_calls *calls;
-    int fd;
-    int flags;    /* MSG_… */
     bool again;   /* a real call has succeeded */
     size_t done;  /* bytes of the program's that are gone */
     int rw_flags; /* RWF_… of pwritev2() */
@@ -58,26 +80,20 @@ struct otel_sending {
  * the program's memory need be read. A few loads. */
 static inline bool otel_send_maybe(const struct otel_connection *c)
 {
-    return __builtin_expect(otel_inject_wanted(c, SIZE_MAX), 0);
+    if (__builtin_expect(
+            atomic_load_explicit(&c->protocol, memory_order_relaxed) == OTEL_PROTOCOL_OTHER, 1) &&
+        !c->owed.pending)
+        return false;
+    return otel_inject_wanted(c, SIZE_MAX);
 }
 
-/* A call that goes out as it came, from before it to behind it. */
-struct otel_sent {
-    struct otel_connection *c;
-    uint64_t handle;
-    int fd;
-    int flags;
-};
-
-static inline struct otel_sent otel_send_before(struct otel_connection *c, int fd, int flags)
-{
-    return (struct otel_sent){c, atomic_load_explicit(&c->self, memory_order_relaxed), fd, flags};
-}
-
-/* The real call gave n for bytes in iov, and nothing of ours was in it: tells the observer. Keeps
- * errno. Returns n. */
+/* The real call gave n for bytes in iov, and nothing of ours was in it: tells the observer, and of
+ * the call. Keeps errno. Returns n. */
 ssize_t otel_send_observe(const struct otel_sent *at, const struct iovec *iov, size_t count,
                           ssize_t n);
+
+/* Of the call alone; result: what it returned. */
+ssize_t otel_send_told(const struct otel_sent *at, ssize_t result);
 
 /* Makes the call, with our lines where they belong. iov, count: what it sends; both are probed
  * here, since the kernel has not looked at them yet. Result and errno are the program's. */
@@ -97,9 +113,11 @@ static inline bool otel_send_counted(const struct otel_sent *at, ssize_t n)
 {
     struct otel_connection *c = at->c;
 
-    if (n <= 0 || atomic_load_explicit(&c->self, memory_order_relaxed) != at->handle ||
+    if (n <= 0 || at->started_ns ||
+        atomic_load_explicit(&c->self, memory_order_relaxed) != at->handle ||
         atomic_load_explicit(&c->protocol, memory_order_relaxed) != OTEL_PROTOCOL_OTHER ||
-        atomic_load_explicit(&c->bound_cell, memory_order_relaxed) != otel_tls.implicit.cell)
+        atomic_load_explicit(&c->bound_cell, memory_order_relaxed) != otel_tls.implicit.cell ||
+        atomic_load_explicit(&c->connecting, memory_order_relaxed))
         return false;
     __atomic_store_n(&c->out.bytes, __atomic_load_n(&c->out.bytes, __ATOMIC_RELAXED) + (uint64_t)n,
                      __ATOMIC_RELAXED);

@@ -12,78 +12,82 @@
 #include "core/observe.h"
 #include "preload/hook.h"
 
-/* One side of the call, as it was before it. */
-struct side {
-    struct otel_connection *c;
-    uint64_t handle;
-    int fd;
-    bool out;
-};
-
-static struct side side_of(struct otel_connection *c, int fd, bool out)
+static void tell(const struct otel_sent *at, bool out, ssize_t n, int error)
 {
-    uint64_t handle = c ? atomic_load_explicit(&c->self, memory_order_relaxed) : 0;
-
-    return (struct side){c, handle, fd, out};
-}
-
-static void tell(const struct side *s, ssize_t n, int error)
-{
-    if (s->out && n > 0)
-        otel_observe_sent_unseen(s->c, s->fd, (size_t)n);
-    else if (s->out)
-        otel_observe_send_end(s->c, s->fd, error);
+    if (out && n > 0)
+        otel_observe_sent_unseen(at->c, at->fd, (size_t)n);
+    else if (out)
+        otel_observe_send_end(at->c, at->fd, error);
     else if (n > 0)
-        otel_observe_received_unseen(s->c, s->fd, (size_t)n);
+        otel_observe_received_unseen(at->c, at->fd, (size_t)n);
     else
-        otel_observe_receive_end(s->c, s->fd, error);
+        otel_observe_receive_end(at->c, at->fd, error);
 }
 
-/* error: its errno or 0; what it is of two descriptors nobody knows, so a failure is the sending
- * side's, an end the receiving side's. */
-static ssize_t moved(const struct side *s, ssize_t n)
+/* Of which descriptor a failure tells nobody knows: it is the sending side's, an end is the
+ * receiving side's. Keeps errno. Returns n. */
+static ssize_t moved(const struct otel_sent *at, bool out, ssize_t n)
 {
+    struct otel_connection *c = at->c;
     struct otel_direction *d;
     int saved = errno;
 
-    if (!s->c || (n == 0 && s->out) || (n < 0 && !s->out) || otel_connection_get(s->handle) != s->c)
+    if (!c || (n == 0 && out) || (n < 0 && !out) || otel_connection_get(at->handle) != c)
         return n;
-    d = s->out ? &s->c->out : &s->c->in;
-    if (!otel_direction_enter(d)) {
-        otel_observe_lost(s->c);
-        return n;
+    d = out ? &c->out : &c->in;
+    if (otel_direction_enter(d)) {
+        if (otel_connection_get(at->handle) == c)
+            tell(at, out, n, n < 0 ? saved : 0);
+        otel_direction_leave(d);
+    } else {
+        otel_observe_lost(c);
     }
-    if (otel_connection_get(s->handle) == s->c)
-        tell(s, n, n < 0 ? saved : 0);
-    otel_direction_leave(d);
     errno = saved;
     return n;
+}
+
+/* With the call's own span. */
+static ssize_t sent(const struct otel_sent *at, ssize_t n)
+{
+    return otel_send_told(at, moved(at, true, n));
 }
 
 OTEL_HOOK_LIBC(ssize_t, sendfile, (int to, int from, off_t *offset, size_t len))
 {
     struct otel_connection *c = otel_connection_find(to);
-    struct side side;
+    struct otel_sent at;
 
     if (__builtin_expect(!c, 1))
         return OTEL_REAL(sendfile)(to, from, offset, len);
     if (!otel_send_pay(c, to))
         return -1;
-    side = side_of(c, to, true);
-    return moved(&side, OTEL_REAL(sendfile)(to, from, offset, len));
+    at = otel_send_before(c, to, 0, OTEL_TEXT("sendfile"));
+    return sent(&at, OTEL_REAL(sendfile)(to, from, offset, len));
 }
 
 OTEL_HOOK_LIBC(ssize_t, sendfile64, (int to, int from, off64_t *offset, size_t len))
 {
     struct otel_connection *c = otel_connection_find(to);
-    struct side side;
+    struct otel_sent at;
 
     if (__builtin_expect(!c, 1))
         return OTEL_REAL(sendfile64)(to, from, offset, len);
     if (!otel_send_pay(c, to))
         return -1;
-    side = side_of(c, to, true);
-    return moved(&side, OTEL_REAL(sendfile64)(to, from, offset, len));
+    at = otel_send_before(c, to, 0, OTEL_TEXT("sendfile"));
+    return sent(&at, OTEL_REAL(sendfile64)(to, from, offset, len));
+}
+
+/* One side of a splice; what is no socket of ours has no connection. */
+static struct otel_sent side(struct otel_connection *c, int fd)
+{
+    return c ? otel_send_before(c, fd, 0, OTEL_TEXT("splice")) : (struct otel_sent){.fd = fd};
+}
+
+static ssize_t spliced(const struct otel_sent *from, const struct otel_sent *to, ssize_t n)
+{
+    moved(from, false, n);
+    return to->c ? sent(to, n) : otel_send_told(from, n);
 }
 
 OTEL_HOOK_LIBC(ssize_t, splice,
@@ -92,13 +96,13 @@ OTEL_HOOK_LIBC(ssize_t, splice,
 {
     struct otel_connection *out = otel_connection_find(to);
     struct otel_connection *in = otel_connection_find(from);
-    struct side sending = side_of(out, to, true);
-    struct side receiving = side_of(len ? in : NULL, from, false);
+    struct otel_sent a, b;
 
     if (__builtin_expect(!out && !in, 1))
         return OTEL_REAL(splice)(from, from_offset, to, to_offset, len, flags);
     if (out && !otel_send_pay(out, to))
         return -1;
-    return moved(&sending, moved(&receiving,
-                                 OTEL_REAL(splice)(from, from_offset, to, to_offset, len, flags)));
+    a = side(len ? in : NULL, from);
+    b = side(out, to);
+    return spliced(&a, &b, OTEL_REAL(splice)(from, from_offset, to, to_offset, len, flags));
 }

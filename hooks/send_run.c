@@ -26,32 +26,61 @@ static void tell(struct otel_connection *c, int fd, const struct iovec *iov, siz
         otel_observe_send_end(c, fd, error);
 }
 
+/* The call's own answer to a connect() under way. */
+static void settle_connect(const struct otel_sent *at, ssize_t n, int error)
+{
+    if (!atomic_load_explicit(&at->c->connecting, memory_order_relaxed))
+        return;
+    if (n >= 0)
+        otel_socket_connected(at->c, at->fd, 0);
+    else if (error == ECONNREFUSED || error == ETIMEDOUT || error == EHOSTUNREACH ||
+             error == ENETUNREACH || error == ECONNRESET)
+        otel_socket_connected(at->c, at->fd, error);
+}
+
+static void observe(const struct otel_sent *at, const struct iovec *iov, size_t count, ssize_t n)
+{
+    struct otel_connection *c = at->c;
+    int error = errno;
+
+    settle_connect(at, n, error);
+    if ((at->flags & MSG_OOB) || !otel_direction_enter(&c->out)) {
+        otel_observe_lost(c); /* a byte beside the stream, or two threads: in which order? */
+        return;
+    }
+    if (otel_connection_get(at->handle) == c)
+        tell(c, at->fd, iov, count, n, error);
+    otel_direction_leave(&c->out);
+}
+
+ssize_t otel_send_told(const struct otel_sent *at, ssize_t result)
+{
+    int saved = errno;
+
+    if (at->started_ns && otel_connection_get(at->handle) == at->c)
+        otel_socket_call(at->c, at->call, result, result < 0 ? saved : 0, at->started_ns);
+    errno = saved;
+    return result;
+}
+
 ssize_t otel_send_observe(const struct otel_sent *at, const struct iovec *iov, size_t count,
                           ssize_t n)
 {
-    struct otel_connection *c = at->c;
     int saved = errno;
 
-    if (otel_send_counted(at, n) || n == 0 || (n < 0 && passing(saved)) ||
-        otel_connection_get(at->handle) != c)
+    if (otel_send_counted(at, n))
         return n;
-    if ((at->flags & MSG_OOB) || !otel_direction_enter(&c->out)) {
-        otel_observe_lost(c); /* a byte beside the stream, or two threads: in which order? */
-    } else {
-        if (otel_connection_get(at->handle) == c)
-            tell(c, at->fd, iov, count, n, saved);
-        otel_direction_leave(&c->out);
-    }
+    if (n != 0 && !(n < 0 && passing(saved)) && otel_connection_get(at->handle) == at->c)
+        observe(at, iov, count, n);
     errno = saved;
-    return n;
+    return otel_send_told(at, n);
 }
 
 static ssize_t as_it_came(const struct otel_sending *s, const struct iovec *iov, size_t count)
 {
-    struct otel_sent at = otel_send_before(s->c, s->fd, s->flags);
     ssize_t n = s->calls->came(s);
 
-    return otel_send_observe(&at, iov, n < 0 ? 0 : count, n);
+    return otel_send_observe(&s->at, iov, n < 0 ? 0 : count, n);
 }
 
 /* --- with them -------------------------------------------------------------------------------- */
@@ -88,14 +117,14 @@ static void go_on(struct left *left, const struct iovec *iov, size_t count, size
  * it was offered, and more may go on. */
 static ssize_t step(struct otel_sending *s, const struct left *left, bool *full)
 {
-    struct otel_connection *c = s->c;
+    struct otel_connection *c = s->at.c;
     struct otel_inject_plan plan;
     struct iovec pieces[OTEL_INJECT_IOV];
     size_t total = left->len;
     size_t count;
     ssize_t n;
 
-    if (otel_inject_prepare(c, s->fd, left->iov, left->count, left->len, &plan)) {
+    if (otel_inject_prepare(c, s->at.fd, left->iov, left->count, left->len, &plan)) {
         count = otel_inject_pieces(&plan, left->iov, left->count, pieces, &total);
         n = s->calls->pieces(s, pieces, count);
     } else if (s->again) {
@@ -107,8 +136,9 @@ static ssize_t step(struct otel_sending *s, const struct left *left, bool *full)
     s->again = s->again || n > 0;
     if (n > 0 || *full) {
         n = (ssize_t)otel_inject_sent(c, &plan, left->iov, left->count, (size_t)n);
-        if (n && otel_connection_get(s->handle) == c)
-            otel_observe_sent(c, s->fd, left->iov, left->count, (size_t)n);
+        settle_connect(&s->at, n, 0);
+        if (n && otel_connection_get(s->at.handle) == c)
+            otel_observe_sent(c, s->at.fd, left->iov, left->count, (size_t)n);
     }
     otel_inject_done(&plan);
     return n;
@@ -155,17 +185,16 @@ static bool measure(struct left *left, const struct iovec *iov, size_t count)
  * than the program counts. What is owed goes out all the same. */
 static bool untouched(const struct otel_sending *s)
 {
-    return (s->flags & (MSG_OOB | MSG_ZEROCOPY)) && !s->c->owed.pending;
+    return (s->at.flags & (MSG_OOB | MSG_ZEROCOPY)) && !s->at.c->owed.pending;
 }
 
 ssize_t otel_send_run(struct otel_sending *s, const struct iovec *iov, size_t count)
 {
-    struct otel_connection *c = s->c;
+    struct otel_connection *c = s->at.c;
     struct left left;
     int saved = errno;
     ssize_t n;
 
-    s->handle = atomic_load_explicit(&c->self, memory_order_relaxed);
     if (!measure(&left, iov, count) || !otel_inject_wanted(c, left.len))
         return as_it_came(s, iov, count);
     if (!otel_direction_enter(&c->out)) {
@@ -178,14 +207,16 @@ ssize_t otel_send_run(struct otel_sending *s, const struct iovec *iov, size_t co
         return as_it_came(s, iov, count);
     }
     n = run(s, &left, iov, count);
-    if (n < 0 && otel_connection_get(s->handle) == c)
-        tell(c, s->fd, iov, 0, n, errno);
+    if (n < 0 && otel_connection_get(s->at.handle) == c) {
+        settle_connect(&s->at, n, errno);
+        tell(c, s->at.fd, iov, 0, n, errno);
+    }
     if (n < 0 && s->done)
         n = (ssize_t)s->done;
     otel_direction_leave(&c->out);
     if (n >= 0)
         errno = saved;
-    return n;
+    return otel_send_told(&s->at, n);
 }
 
 /* --- before bytes nobody sees ----------------------------------------------------------------- */

@@ -230,6 +230,16 @@ class Send(TestCase):
         self.assertEqual(self.stripped(shim[0]), native[0])
         self.assertEqual(len(LINE.findall(shim[0])), 1)
 
+    def test_calls(self):
+        """With `call`, each call has a span below its request's, those that gave nothing too."""
+        got, native, shim = self.both_ways("more", {"OTEL_AUTO_SOCKET_SPANS": "call"})
+        self.assertEqual([self.stripped(data) for data in shim], native)
+        request = [s for s in got.spans if s.name == "GET"]
+        sends = [s for s in got.spans if s.name == "send"]
+        self.assertEqual(len(request), 1)
+        self.assertEqual(len(sends), 3)
+        self.assertEqual(sends[-1].parent_id, request[0].span_id)
+
     def test_cancelled(self):
         self.both_ways("cancelled", held=True, small=True, reply=False)
 
