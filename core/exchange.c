@@ -128,6 +128,22 @@ static void extract(struct otel_exchange *x)
     otel_pool_free(&scratches, block);
 }
 
+uint64_t otel_exchange_baggage(uint64_t carry)
+{
+    uint64_t block = carry ? otel_pool_alloc(&scratches) : 0;
+    struct scratch *scratch = otel_pool_get(&scratches, block);
+    uint64_t copy = 0;
+    size_t len;
+
+    if (!scratch)
+        return 0;
+    len = otel_carry_baggage(carry, scratch->baggage, sizeof scratch->baggage);
+    if (len)
+        copy = otel_carry_new(NULL, 0, scratch->baggage, len);
+    otel_pool_free(&scratches, block);
+    return copy;
+}
+
 static struct otel_http_peer peer_of(const struct otel_address *address, uint8_t family)
 {
     return (struct otel_http_peer){

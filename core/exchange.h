@@ -47,7 +47,7 @@ struct otel_exchange {
     uint8_t span_id[OTEL_SPAN_ID_LEN]; /* chosen when the exchange begins */
     struct otel_span_context remote;   /* server: the parent that came in, invalid: none */
     struct otel_span_context parent;   /* client: what it hangs below, invalid: root */
-    uint64_t carry;                    /* of the remote parent, ours until the span owns it */
+    uint64_t carry;                    /* lists of the parent, ours until the span owns them */
     uint64_t cell; /* server: its own, 0 not open yet; client: of the exchange it serves */
     struct otel_span_context serving; /* client: the context reading its response restores */
     struct otel_http_head request, response;
@@ -80,6 +80,10 @@ struct otel_exchange *otel_exchange_oldest(const struct otel_connection *c);
 /* A request begins on this connection: takes a place in its queue. NULL: no room, the connection
  * cannot be followed any more. */
 struct otel_exchange *otel_exchange_begin(struct otel_connection *c, bool server, uint64_t now_ns);
+
+/* A handle for the baggage alone of what carry names, to be freed by the caller; 0: there is none.
+ * Baggage goes on where the program starts another trace, tracestate does not. */
+uint64_t otel_exchange_baggage(uint64_t carry);
 
 /* The one whose request is being read or sent. */
 struct otel_exchange *otel_exchange_requesting(const struct otel_connection *c);

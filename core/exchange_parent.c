@@ -126,6 +126,7 @@ void otel_exchange_adopt(struct otel_exchange *x, const struct otel_span_context
             return;
         }
     }
+    x->carry = otel_exchange_baggage(x->parent.carry);
     x->parent = *ctx;
     x->parent.remote = true;
     x->parent.carry = 0;
@@ -141,10 +142,12 @@ const struct otel_span_context *otel_exchange_context(struct otel_exchange *x)
         .root = !known,
         .start_mono_ns = x->start_ns,
         .span_id = x->span_id,
+        .carry = x->carry,
     };
 
     if (!x->started) {
         x->started = true;
+        x->carry = 0;
         otel_span_start(&x->span, &start);
     }
     return &x->span.ctx;

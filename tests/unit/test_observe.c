@@ -475,6 +475,22 @@ Test(observe, a_context_the_program_brings_is_the_parent)
     cr_assert(client->parent_remote);
 }
 
+Test(observe, baggage_goes_on_below_a_context_the_program_brings)
+{
+    struct end in = open_end(OTEL_ROLE_SERVER), out = open_end(OTEL_ROLE_CLIENT);
+    struct otel_span_context own = {.trace_id = {1, 2}, .span_id = {3}, .flags = 1};
+    struct otel_exchange *x;
+    char buf[100];
+
+    received(&in, "GET / HTTP/1.1\r\ntraceparent: " PARENT
+                  "\r\ntracestate: a=1\r\nbaggage: k=v\r\n\r\n");
+    x = otel_exchange_outgoing(out.c, out.fd);
+    otel_exchange_adopt(x, &own);
+    cr_assert_eq(otel_exchange_context(x)->trace_id[1], 2);
+    cr_assert_eq(otel_carry_baggage(otel_exchange_context(x)->carry, buf, sizeof buf), 3);
+    cr_assert_eq(otel_carry_tracestate(otel_exchange_context(x)->carry, buf, sizeof buf), 0);
+}
+
 Test(observe, a_queue_behind_a_connection_is_nobodys)
 {
     struct end a = open_end(OTEL_ROLE_SERVER), b = open_end(OTEL_ROLE_SERVER);
