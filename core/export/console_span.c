@@ -11,7 +11,19 @@
 enum { SPAN_NAME = OTEL_TAG_NAME >> 3, SPAN_ATTRIBUTE = OTEL_TAG_ATTRIBUTE >> 3 };
 enum { STATUS_MESSAGE = OTEL_TAG_STATUS_MESSAGE >> 3 };
 
-enum wanted { METHOD, STATUS_CODE, URL_FULL, URL_PATH, QUERY_TEXT, NAMESPACE, ERROR_TYPE, WANTED };
+enum wanted {
+    METHOD,
+    STATUS_CODE,
+    URL_FULL,
+    URL_PATH,
+    QUERY_TEXT,
+    NAMESPACE,
+    QUESTION,
+    PEER_ADDRESS,
+    PEER_PORT,
+    ERROR_TYPE,
+    WANTED
+};
 
 static const struct otel_text wanted_keys[WANTED] = {
     [METHOD] = OTEL_TEXT("http.request.method"),
@@ -20,6 +32,9 @@ static const struct otel_text wanted_keys[WANTED] = {
     [URL_PATH] = OTEL_TEXT("url.path"),
     [QUERY_TEXT] = OTEL_TEXT("db.query.text"),
     [NAMESPACE] = OTEL_TEXT("db.namespace"),
+    [QUESTION] = OTEL_TEXT("dns.question.name"),
+    [PEER_ADDRESS] = OTEL_TEXT("network.peer.address"),
+    [PEER_PORT] = OTEL_TEXT("network.peer.port"),
     [ERROR_TYPE] = OTEL_TEXT("error.type"),
 };
 
@@ -114,10 +129,32 @@ static void read_content(struct content *c, const struct otel_record_view *view)
     }
 }
 
+/* What a span is about that is no request and no statement. */
+static void write_peer(struct text *out, const struct content *c)
+{
+    const struct otel_text *f = c->found;
+
+    add(out, f[PEER_ADDRESS].data, f[PEER_ADDRESS].len, OTEL_CONSOLE_DETAIL_MAX - 21);
+    if (f[PEER_PORT].len) {
+        add_char(out, ':');
+        add(out, f[PEER_PORT].data, f[PEER_PORT].len, 20);
+    }
+}
+
+static enum wanted main_part_of(const struct otel_text *f)
+{
+    static const enum wanted parts[] = {URL_FULL, QUERY_TEXT, NAMESPACE};
+
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (f[parts[i]].len)
+            return parts[i];
+    return QUESTION;
+}
+
 static void write_detail(struct text *out, const struct content *c)
 {
     const struct otel_text *f = c->found;
-    enum wanted main_part = f[URL_FULL].len ? URL_FULL : f[QUERY_TEXT].len ? QUERY_TEXT : NAMESPACE;
+    enum wanted main_part = main_part_of(f);
 
     if (!f[URL_FULL].len && f[URL_PATH].len) {
         add(out, f[METHOD].data, f[METHOD].len, 20);
@@ -126,6 +163,8 @@ static void write_detail(struct text *out, const struct content *c)
     }
     if (f[main_part].len)
         add(out, f[main_part].data, f[main_part].len, OTEL_CONSOLE_DETAIL_MAX - 21);
+    else if (f[PEER_ADDRESS].len)
+        write_peer(out, c);
     else
         add(out, c->others.data, c->others.len, OTEL_CONSOLE_DETAIL_MAX);
 }

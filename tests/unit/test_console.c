@@ -140,6 +140,12 @@ Test(console, details)
     r->status = OTEL_STATUS_ERROR;
     r = add(5, 1, "e", 0, 100);
     record_attr_text(r, "error.type", "not shown without the status");
+    r = add(6, 1, "f", 0, 100);
+    record_attr_text(r, "network.transport", "tcp");
+    record_attr_text(r, "network.peer.address", "::1");
+    record_attr_int(r, "network.peer.port", 6379);
+    r = add(7, 1, "g", 0, 100);
+    record_attr_text(r, "dns.question.name", "example.org");
     export();
     text = written();
     cr_assert_not_null(strstr(text, "█  app.db\n"));
@@ -147,6 +153,8 @@ Test(console, details)
     cr_assert_not_null(strstr(text, "█  404 ✗ timeout: no answer in 3 s\n"));
     cr_assert_not_null(strstr(text, "█  ✗ error\n"));
     cr_assert_null(strstr(text, "not shown"));
+    cr_assert_not_null(strstr(text, "█  ::1:6379\n"));
+    cr_assert_not_null(strstr(text, "█  example.org\n"));
 }
 
 Test(console, the_error_stays_when_the_detail_is_cut)
