@@ -14,13 +14,13 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from contexts import Ends, Judge, wait_for, without_traceparent  # noqa: E402
 from harness import TestCase, program, require  # noqa: E402
-from servers import APPS, PYTHON, Server, free_port, haproxy, nginx  # noqa: E402
+from servers import APPS, PYTHON, Server, apache, free_port, haproxy, nginx  # noqa: E402
 
 REQUESTS = 400
 FEW = 100  # where nothing is counted: natively, and over a connection for each request
 # drive: (requests, each with a trace id, connections used again)
 DRIVES = {"traced": (REQUESTS, True, True), "untraced": (REQUESTS, False, True),
-          "closing": (FEW, False, False)}
+          "closing": (FEW, False, False), "paired": (FEW, True, True)}
 
 
 class Context(TestCase):
@@ -156,6 +156,25 @@ class Nginx(Context):
 
     def test_two_workers(self):
         self.count("nginx, 2 workers", self.proxy(2))
+
+
+@require("apache2")
+class Apache(Context):
+    @staticmethod
+    def proxy(mpm):
+        def start(folder, upstream):
+            port = free_port()
+            os.mkdir(os.path.join(folder, "site"))
+            os.chmod(folder, 0o755)
+            # A process with threads to spare: a busy one closes connections that are kept.
+            more = (f"ProxyPass / http://127.0.0.1:{upstream}/\nMaxKeepAliveRequests 0\n"
+                    "MaxRequestWorkers 100\nThreadsPerChild 100\nThreadLimit 100\n")
+            return {"cmd": apache(folder, port, mpm, ("proxy", "proxy_http"), more), "port": port,
+                    "signal": signal.SIGTERM}
+        return start
+
+    def test_a_thread_for_each_request(self):
+        self.count("apache2, event", self.proxy("event"))
 
 
 @require("haproxy")

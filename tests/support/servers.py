@@ -154,16 +154,15 @@ def haproxy(folder, port, upstream, threads=2, server=""):
     return ["/usr/sbin/haproxy", "-db", "-f", conf]
 
 
-def apache(folder, port, mpm):
-    """Command of an apache2 in the foreground that serves folder/site."""
-    modules = "/usr/lib/apache2/modules"
+def apache(folder, port, mpm, modules=(), more=""):
+    """Command of an apache2 in the foreground that serves folder/site. more: configuration."""
     conf = os.path.join(folder, "apache2.conf")
-    loads = "".join(f"LoadModule {name}_module {modules}/mod_{name}.so\n"
-                    for name in (f"mpm_{mpm}", "authz_core", "dir", "mime"))
+    loads = "".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"
+                    for name in (f"mpm_{mpm}", "authz_core", "dir", "mime", *modules))
     with open(conf, "w", encoding="ascii") as f:
         f.write(f"{loads}ServerRoot {folder}\nServerName service\nListen 127.0.0.1:{port}\n"
                 f"PidFile {folder}/apache2.pid\nMutex file:{folder}\nErrorLog {folder}/error.log\n"
                 f"User www-data\nGroup www-data\nTypesConfig /etc/mime.types\nStartServers 1\n"
                 f"ServerTokens Prod\nDocumentRoot {folder}/site\n"
-                f"<Directory {folder}/site>\nRequire all granted\n</Directory>\n")
+                f"<Directory {folder}/site>\nRequire all granted\n</Directory>\n{more}\n")
     return ["/usr/sbin/apache2", "-D", "FOREGROUND", "-f", conf]
