@@ -114,7 +114,8 @@ struct otel_connection {
     _Atomic uint32_t queued, answered; /* put in, taken out, modulo 2^32 */
     uint64_t requesting;               /* whose request is being read or sent; handle */
 
-    uint32_t exchanges;      /* begun on this connection so far */
+    uint32_t exchanges;   /* begun on this connection so far */
+    uint64_t verified_ns; /* when the socket was found to be the same last (observe.c), 0 never */
     uint64_t completed_turn; /* otel_serving_turn() when a response was complete last */
     uint64_t completed_cell; /* whose that was */
 
