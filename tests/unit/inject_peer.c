@@ -148,7 +148,7 @@ static long once(const struct iovec *iov, size_t iovcnt, size_t len, bool *stop)
     *stop = taken < (long)total;
     if (taken >= 0) {
         taken = (long)otel_inject_sent(peer, &plan, iov, iovcnt, (size_t)taken);
-        cr_assert_leq(taken, len);
+        cr_assert_leq((size_t)taken, len);
         if (taken)
             otel_observe_sent(peer, fds[0], iov, iovcnt, (size_t)taken);
     }

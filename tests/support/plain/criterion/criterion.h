@@ -93,6 +93,9 @@ void plain_skip(const char *format, ...) __attribute__((format(printf, 1, 2), no
 #define cr_expect_arr_eq(a, b, n, ...) \
     PLAIN_CHECK(false, memcmp(a, b, n) == 0, #a " has the bytes of " #b, __VA_ARGS__)
 
+/* Says more about a check that fails behind it. */
+#define cr_log_error(...) ((void)fprintf(stderr, __VA_ARGS__), (void)fputc('\n', stderr))
+
 #define cr_skip_test(...) plain_skip(" " __VA_ARGS__)
 
 #endif
