@@ -83,7 +83,7 @@ struct otel_connection {
     _Atomic uint32_t refs;       /* descriptors that name it, and calls that are inside */
     _Atomic uint32_t generation; /* the process generation it was last used in, 0: being renewed */
     _Atomic uint64_t cookie;     /* identity of the socket, 0: not read yet */
-    uint8_t role;                /* enum otel_role */
+    _Atomic uint8_t role;        /* enum otel_role */
     uint8_t transport;           /* enum otel_transport */
     uint8_t family;              /* AF_INET, AF_INET6, AF_UNIX */
     bool ignored_name;           /* on our list of chatter: no socket span (socket_span.h) */
@@ -104,20 +104,20 @@ struct otel_connection {
     _Atomic uint64_t bound_cell;
     uint32_t bound_thread; /* otel_serving_slot() of that time */
     bool bound_async;      /* connect() did not complete at once */
-    bool held;     /* CONNECT or Upgrade is asked for: what follows the request may be no HTTP */
-    bool overtook; /* and something did follow, before the answer */
-    bool bound_unsure; /* two exchanges used it at a time: it tells nothing any more */
+    _Atomic bool held;     /* CONNECT or Upgrade is asked for: what follows may be no HTTP */
+    _Atomic bool overtook; /* and something did follow, before the answer */
+    bool bound_unsure;     /* two exchanges used it at a time: it tells nothing any more */
 
     /* Exchanges under way, oldest first: a ring of handles, written by the request's direction,
      * read by the response's. */
-    uint64_t queue[OTEL_PIPELINE_MAX];
+    _Atomic uint64_t queue[OTEL_PIPELINE_MAX];
     _Atomic uint32_t queued, answered; /* put in, taken out, modulo 2^32 */
-    uint64_t requesting;               /* whose request is being read or sent; handle */
+    _Atomic uint64_t requesting;       /* whose request is being read or sent (exchange.c) */
 
     uint32_t exchanges;   /* begun on this connection so far */
     uint64_t verified_ns; /* when the socket was found to be the same last (observe.c), 0 never */
-    uint64_t completed_turn; /* otel_serving_turn() when a response was complete last */
-    uint64_t completed_cell; /* whose that was */
+    _Atomic uint64_t completed_turn; /* otel_serving_turn() when a response was complete last */
+    _Atomic uint64_t completed_cell; /* whose that was */
 
     _Atomic int epoll_fd; /* where it was registered last, -1: nowhere */
     _Atomic uint64_t epoll_data;
@@ -205,6 +205,17 @@ void otel_address_format(struct otel_address *out, const struct sockaddr *addr, 
 static inline bool otel_direction_enter(struct otel_direction *d)
 {
     return atomic_exchange_explicit(&d->busy, 1, memory_order_acquire) == 0;
+}
+
+/* n bytes more. For who holds the direction; others may read them. */
+static inline void otel_direction_count(struct otel_direction *d, uint64_t n)
+{
+    __atomic_store_n(&d->bytes, d->bytes + n, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t otel_direction_bytes(const struct otel_direction *d)
+{
+    return __atomic_load_n(&d->bytes, __ATOMIC_RELAXED);
 }
 
 static inline void otel_direction_leave(struct otel_direction *d)

@@ -24,6 +24,13 @@ struct scratch {
 };
 static struct otel_pool scratches = OTEL_POOL(sizeof(struct scratch), 64);
 
+/* Bits of otel_connection.requesting beside the handle, whose lower half is small. */
+#define KEPT ((uint64_t)1 << 30) /* a thread works on the request */
+#define OVER ((uint64_t)1 << 31) /* the response ended meanwhile: who keeps it ends it */
+_Static_assert(OTEL_EXCHANGES < KEPT, "bits are free in a handle");
+
+static void end(struct otel_exchange *x, struct otel_connection *c);
+
 /* --- the queue of a connection --------------------------------------------------------------- */
 
 struct otel_exchange *otel_exchange_get(uint64_t handle)
@@ -37,12 +44,97 @@ struct otel_exchange *otel_exchange_oldest(const struct otel_connection *c)
 
     if (atomic_load_explicit(&c->queued, memory_order_acquire) == out)
         return NULL;
-    return otel_exchange_get(c->queue[out % OTEL_PIPELINE_MAX]);
+    return otel_exchange_get(
+        atomic_load_explicit(&c->queue[out % OTEL_PIPELINE_MAX], memory_order_relaxed));
+}
+
+/* The block may become another exchange's meanwhile: then what was copied is not to be used. Not
+ * looked at by the thread sanitizer, which does not know that. */
+__attribute__((no_sanitize("thread"))) bool otel_exchange_look(uint64_t handle,
+                                                               struct otel_exchange_facts *facts)
+{
+    const struct otel_exchange *x = otel_exchange_get(handle);
+
+    if (!x)
+        return false;
+    facts->cell = atomic_load_explicit(&x->cell, memory_order_acquire);
+    facts->server = x->server;
+    facts->started = x->started;
+    facts->head_done = x->head_done;
+    facts->own = x->span.ctx;
+    if (!facts->server)
+        facts->serving = x->serving;
+    atomic_thread_fence(memory_order_acquire);
+    return otel_exchange_get(handle) == x;
+}
+
+bool otel_exchange_look_oldest(const struct otel_connection *c, struct otel_exchange_facts *facts)
+{
+    uint32_t out = atomic_load_explicit(&c->answered, memory_order_acquire);
+
+    if (atomic_load_explicit(&c->queued, memory_order_acquire) == out)
+        return false;
+    return otel_exchange_look(
+        atomic_load_explicit(&c->queue[out % OTEL_PIPELINE_MAX], memory_order_relaxed), facts);
+}
+
+bool otel_exchange_look_requesting(const struct otel_connection *c,
+                                   struct otel_exchange_facts *facts)
+{
+    uint64_t word = atomic_load_explicit(&c->requesting, memory_order_acquire);
+
+    return !(word & OVER) && otel_exchange_look(word & ~KEPT, facts);
 }
 
 struct otel_exchange *otel_exchange_requesting(const struct otel_connection *c)
 {
-    return otel_exchange_get(c->requesting);
+    uint64_t word = atomic_load_explicit(&c->requesting, memory_order_acquire);
+
+    return word & OVER ? NULL : otel_exchange_get(word & ~KEPT);
+}
+
+void otel_exchange_keep(struct otel_connection *c)
+{
+    uint64_t word = atomic_load_explicit(&c->requesting, memory_order_relaxed);
+
+    /* 0 is kept, too: one may begin. It may become 0 under our eyes. */
+    while (!atomic_compare_exchange_weak_explicit(&c->requesting, &word, word | KEPT,
+                                                  memory_order_acq_rel, memory_order_relaxed))
+        ;
+}
+
+/* Puts word there; what ended while it was kept is over now. */
+static void replace_requesting(struct otel_connection *c, uint64_t word)
+{
+    uint64_t before = atomic_exchange_explicit(&c->requesting, word, memory_order_acq_rel);
+
+    if (before & OVER)
+        end(otel_exchange_get(before & ~(KEPT | OVER)), c);
+}
+
+void otel_exchange_leave(struct otel_connection *c)
+{
+    uint64_t word = atomic_load_explicit(&c->requesting, memory_order_relaxed);
+
+    if (!(word & OVER) &&
+        atomic_compare_exchange_strong_explicit(&c->requesting, &word, word & ~KEPT,
+                                                memory_order_acq_rel, memory_order_relaxed))
+        return;
+    replace_requesting(c, 0);
+}
+
+/* True: somebody is at work on the request of x, and will end x. */
+static bool kept(const struct otel_exchange *x, struct otel_connection *c)
+{
+    uint64_t word = atomic_load_explicit(&c->requesting, memory_order_acquire);
+
+    while ((word & ~KEPT) == x->self) {
+        if (atomic_compare_exchange_weak_explicit(&c->requesting, &word,
+                                                  word & KEPT ? word | OVER : 0,
+                                                  memory_order_acq_rel, memory_order_acquire))
+            return word & KEPT;
+    }
+    return false;
 }
 
 static bool push(struct otel_connection *c, uint64_t handle)
@@ -51,7 +143,7 @@ static bool push(struct otel_connection *c, uint64_t handle)
 
     if (in - atomic_load_explicit(&c->answered, memory_order_acquire) >= OTEL_PIPELINE_MAX)
         return false;
-    c->queue[in % OTEL_PIPELINE_MAX] = handle;
+    atomic_store_explicit(&c->queue[in % OTEL_PIPELINE_MAX], handle, memory_order_relaxed);
     atomic_store_explicit(&c->queued, in + 1, memory_order_release);
     return true;
 }
@@ -70,10 +162,6 @@ struct otel_exchange *otel_exchange_begin(struct otel_connection *c, bool server
 
     if (!x)
         return NULL;
-    if (!push(c, handle)) {
-        otel_pool_free(&exchanges, handle);
-        return NULL;
-    }
     memset(x, 0, offsetof(struct otel_exchange, request));
     x->self = handle;
     x->connection = c->self;
@@ -81,7 +169,13 @@ struct otel_exchange *otel_exchange_begin(struct otel_connection *c, bool server
     x->start_ns = now_ns;
     if (!server)
         otel_ids_span(x->span_id);
-    c->requesting = handle;
+    replace_requesting(c, handle |
+                              (atomic_load_explicit(&c->requesting, memory_order_relaxed) & KEPT));
+    if (!push(c, handle)) {
+        replace_requesting(c, atomic_load_explicit(&c->requesting, memory_order_relaxed) & KEPT);
+        otel_pool_free(&exchanges, handle);
+        return NULL;
+    }
     c->exchanges++;
     return x;
 }
@@ -165,10 +259,12 @@ static void start_server(struct otel_exchange *x, struct otel_connection *c, int
         .carry = x->carry,
     };
     struct otel_http_peer peer, local;
+    bool recorded;
 
-    x->started = true;
+    recorded = otel_span_start(&x->span, &start);
+    atomic_store_explicit(&x->started, true, memory_order_release);
     x->carry = 0;
-    if (!otel_span_start(&x->span, &start))
+    if (!recorded)
         return;
     peer = peer_of(otel_connection_peer_of(c, fd), c->family);
     local = (struct otel_http_peer){0};
@@ -180,24 +276,25 @@ static void start_server(struct otel_exchange *x, struct otel_connection *c, int
 static void serve(struct otel_exchange *x, struct otel_connection *c)
 {
     struct otel_cell *cell;
+    uint64_t handle;
 
     if (otel_span_context_valid(&x->remote))
         otel_inbound_add(&x->remote, x->self);
     if (!otel_span_context_valid(&x->span.ctx))
         return;
-    x->cell = otel_context_cell_open();
-    cell = otel_context_cell(x->cell);
+    handle = otel_context_cell_open();
+    cell = otel_context_cell(handle);
     if (!cell)
         return;
     atomic_store_explicit(&cell->exchange, x->self, memory_order_relaxed);
-    otel_serving_connection(x->cell, c->self);
+    otel_serving_connection(handle, c->self);
+    atomic_store_explicit(&x->cell, handle, memory_order_release);
 }
 
 void otel_exchange_request_head(struct otel_exchange *x, struct otel_connection *c, int fd)
 {
     struct otel_http_peer peer;
 
-    x->head_done = true;
     x->head_request = text_is(x->request.method, OTEL_TEXT("HEAD"));
     x->connect_request = text_is(x->request.method, OTEL_TEXT("CONNECT"));
     x->upgrade = x->request.upgrade.len > 0;
@@ -213,11 +310,14 @@ void otel_exchange_request_head(struct otel_exchange *x, struct otel_connection 
         }
     }
     otel_http_head_clear(&x->request);
+    atomic_store_explicit(&x->head_done, true, memory_order_release);
 }
 
+/* Before the request head is complete the span is the request side's. */
 void otel_exchange_response_head(struct otel_exchange *x)
 {
-    if (otel_span_recording(&x->span)) {
+    if (atomic_load_explicit(&x->head_done, memory_order_acquire) &&
+        otel_span_recording(&x->span)) {
         if (x->server)
             otel_http_server_response(&x->span, &x->response, OTEL_TEXT(""));
         else
@@ -236,10 +336,10 @@ static void tell_error(struct otel_exchange *x, struct otel_text error)
         otel_http_wire_response(&x->span, NULL, error, 0);
 }
 
-void otel_exchange_finish(struct otel_exchange *x, struct otel_connection *c,
-                          struct otel_text error, uint64_t now_ns)
+static void end(struct otel_exchange *x, struct otel_connection *c)
 {
-    pop(c);
+    if (!x) /* of a fork child's parent */
+        return;
     if (x->server) {
         if (otel_span_context_valid(&x->remote))
             otel_inbound_remove(&x->remote, x->self);
@@ -250,13 +350,23 @@ void otel_exchange_finish(struct otel_exchange *x, struct otel_connection *c,
     if (x->started) {
         if (!x->head_done) /* its context went out, or was about to, its head did not */
             otel_span_set_name(&x->span, OTEL_TEXT("HTTP"));
-        if (error.len && otel_span_recording(&x->span))
-            tell_error(x, error);
-        otel_span_end(&x->span, now_ns);
+        if (x->error.len && otel_span_recording(&x->span))
+            tell_error(x, x->error);
+        otel_span_end(&x->span, x->end_ns);
         otel_socket_ended(c, &x->span.ctx);
     }
     otel_carry_free(x->carry);
     otel_http_head_clear(&x->request);
     otel_http_head_clear(&x->response);
     otel_pool_free(&exchanges, x->self);
+}
+
+void otel_exchange_finish(struct otel_exchange *x, struct otel_connection *c,
+                          struct otel_text error, uint64_t now_ns)
+{
+    x->error = error;
+    x->end_ns = now_ns;
+    pop(c);
+    if (!kept(x, c))
+        end(x, c);
 }

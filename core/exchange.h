@@ -12,8 +12,10 @@
  * Contexts: core/serving.h. A server exchange opens a cell when its request head is complete; a
  * client exchange remembers the cell it serves, and reading its response makes that current.
  *
- * Threads: one at a time on each direction of a connection; exchanges are touched under one of them
- * and carry their own lock-free state for what both sides do.
+ * Threads: one at a time on each direction of a connection. Who holds the response's direction ends
+ * exchanges; an answer may be complete before its request is, so who holds the request's direction
+ * keeps the exchange meanwhile (otel_exchange_keep). Others copy what they need of it
+ * (otel_exchange_look).
  */
 #ifndef OTEL_CORE_EXCHANGE_H
 #define OTEL_CORE_EXCHANGE_H
@@ -32,15 +34,15 @@ struct otel_exchange {
     uint64_t self;       /* its handle */
     uint64_t connection; /* handle */
     bool server;
-    bool started;   /* span is */
-    bool adopted;   /* parent came with the program's own request head */
-    bool sent;      /* a byte of the request went out or came in */
-    int send_error; /* errno of a failed send, 0 */
-    bool head_done; /* the request head is complete */
-    bool request_done;
-    bool response_begun;
-    bool head_request, connect_request; /* method HEAD, CONNECT */
-    bool upgrade;                       /* the request asks for another protocol */
+    _Atomic bool started;   /* span is */
+    bool adopted;           /* parent came with the program's own request head */
+    _Atomic bool sent;      /* a byte of the request went out or came in */
+    _Atomic int send_error; /* errno of a failed send, 0 */
+    _Atomic bool head_done; /* the request head is complete: its side is done with the span */
+    _Atomic bool request_done;
+    _Atomic bool response_begun;
+    bool head_request, connect_request; /* method HEAD, CONNECT; known behind head_done */
+    bool upgrade;                       /* the request asks for another protocol; the same */
     bool unseen;                        /* no span, only framing: OTEL_AUTO_DISABLE, no room */
     uint64_t start_ns, last_ns;
     struct otel_span span;
@@ -48,8 +50,12 @@ struct otel_exchange {
     struct otel_span_context remote;   /* server: the parent that came in, invalid: none */
     struct otel_span_context parent;   /* client: what it hangs below, invalid: root */
     uint64_t carry;                    /* lists of the parent, ours until the span owns them */
-    uint64_t cell; /* server: its own, 0 not open yet; client: of the exchange it serves */
+    /* server: its own, 0 not open yet; client: of the exchange it serves. Written behind the
+     * contexts that go with it. */
+    _Atomic uint64_t cell;
     struct otel_span_context serving; /* client: the context reading its response restores */
+    struct otel_text error;           /* what it ended with, and when; constant memory */
+    uint64_t end_ns;
     struct otel_http_head request, response;
 };
 
@@ -72,8 +78,23 @@ void otel_exchange_reset(void);
 
 struct otel_exchange *otel_exchange_get(uint64_t handle);
 
-/* The one a response on this connection would answer, NULL: none is under way. */
+/* The one a response on this connection would answer, NULL: none is under way. For who holds the
+ * response's direction; for others it tells that there is one, but may be gone the next moment. */
 struct otel_exchange *otel_exchange_oldest(const struct otel_connection *c);
+
+/* What anybody may know of an exchange. */
+struct otel_exchange_facts {
+    bool server, started, head_done;
+    uint64_t cell;
+    struct otel_span_context own;     /* of its span, valid once it is started */
+    struct otel_span_context serving; /* of a client, as above */
+};
+
+/* Copies them; false when there is no such exchange (any more). */
+bool otel_exchange_look(uint64_t handle, struct otel_exchange_facts *facts);
+bool otel_exchange_look_oldest(const struct otel_connection *c, struct otel_exchange_facts *facts);
+bool otel_exchange_look_requesting(const struct otel_connection *c,
+                                   struct otel_exchange_facts *facts);
 
 /* --- for observe.c --- */
 
@@ -85,8 +106,13 @@ struct otel_exchange *otel_exchange_begin(struct otel_connection *c, bool server
  * Baggage goes on where the program starts another trace, tracestate does not. */
 uint64_t otel_exchange_baggage(uint64_t carry);
 
-/* The one whose request is being read or sent. */
+/* The one whose request is being read or sent; for who holds that direction, and keeps it. */
 struct otel_exchange *otel_exchange_requesting(const struct otel_connection *c);
+
+/* From here to leave() that one, and any that begins, stays where it is, even when its response
+ * ends: then it is over with leave(). For who holds the request's direction; does not nest. */
+void otel_exchange_keep(struct otel_connection *c);
+void otel_exchange_leave(struct otel_connection *c);
 
 /* The request head of x is complete: its span starts (server) and gets its attributes; of a server
  * the cell opens and becomes the thread's context. */
@@ -95,8 +121,9 @@ void otel_exchange_request_head(struct otel_exchange *x, struct otel_connection 
 /* A response head is complete, 1xx other than 101 apart. */
 void otel_exchange_response_head(struct otel_exchange *x);
 
-/* Ends x, which is the connection's oldest, at now_ns; error: short name of a failure, "" none. One
- * whose span never started leaves no trace. */
+/* Ends x, which is the connection's oldest, at now_ns; error: short name of a failure, "" none, in
+ * constant memory. One whose span never started leaves no trace. x is gone, or will be with leave()
+ * of who keeps it. */
 void otel_exchange_finish(struct otel_exchange *x, struct otel_connection *c,
                           struct otel_text error, uint64_t now_ns);
 

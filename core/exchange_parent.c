@@ -24,8 +24,8 @@ static void hang_below(struct otel_exchange *x, const struct otel_span_context *
     x->parent = *parent;
     if (!cell)
         return;
-    x->cell = cell;
     x->serving = *serving;
+    atomic_store_explicit(&x->cell, cell, memory_order_release);
     otel_serving_outstanding(cell, 1);
     otel_serving_connection(cell, x->connection);
 }
@@ -49,7 +49,8 @@ static bool bound_wins(const struct otel_connection *c, enum otel_context_kind k
 static bool taken_from_a_queue(const struct otel_connection *c)
 {
     return c->exchanges > 1 && c->completed_cell == otel_tls.implicit.cell &&
-           c->completed_turn == otel_serving_turn() && otel_serving_open() > 1;
+           atomic_load_explicit(&c->completed_turn, memory_order_relaxed) == otel_serving_turn() &&
+           otel_serving_open() > 1;
 }
 
 /* Sets the parent, or leaves it invalid: a root. */
@@ -109,20 +110,17 @@ void otel_exchange_adopt(struct otel_exchange *x, const struct otel_span_context
     uint64_t prefer = mine ? atomic_load_explicit(&mine->exchange, memory_order_relaxed) : 0;
     uint64_t handle = otel_inbound_find(ctx, prefer);
     struct otel_exchange *server = otel_exchange_get(handle);
-    struct otel_span_context own;
-    uint64_t cell;
+    struct otel_exchange_facts facts;
 
     if (x->started || x->adopted)
         return;
     x->adopted = true;
     if (server && memcmp(server->remote.trace_id, ctx->trace_id, OTEL_TRACE_ID_LEN) == 0 &&
         memcmp(server->remote.span_id, ctx->span_id, OTEL_SPAN_ID_LEN) == 0) {
-        own = server->span.ctx;
-        cell = server->cell;
-        if (otel_exchange_get(handle) == server && otel_span_context_valid(&own)) {
+        if (otel_exchange_look(handle, &facts) && otel_span_context_valid(&facts.own)) {
             otel_serving_outstanding(x->cell, -1);
             x->cell = 0;
-            hang_below(x, &own, &own, cell);
+            hang_below(x, &facts.own, &facts.own, facts.cell);
             return;
         }
     }
@@ -146,9 +144,9 @@ const struct otel_span_context *otel_exchange_context(struct otel_exchange *x)
     };
 
     if (!x->started) {
-        x->started = true;
         x->carry = 0;
         otel_span_start(&x->span, &start);
+        atomic_store_explicit(&x->started, true, memory_order_release);
     }
     return &x->span.ctx;
 }

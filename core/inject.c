@@ -252,7 +252,9 @@ bool otel_inject_prepare(struct otel_connection *c, int fd, const struct iovec *
         plan->after = s.state;
         if (!s.unfit) {
             plan->length = s.cursor.at;
+            otel_exchange_keep(c);
             same = decide(c, fd, &s, plan);
+            otel_exchange_leave(c);
         }
     }
     if (!same)

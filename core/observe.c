@@ -2,7 +2,6 @@
 #include "core/observe.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 
 #include "core/clock.h"
@@ -15,9 +14,6 @@
 
 /* Lines that come in pieces; any thread, mapped when first needed. */
 static struct otel_pool spills = OTEL_POOL(OTEL_HTTP1_SPILL_SIZE, 512);
-
-/* How often who reads an answer gives way to who sends the request. */
-#define SENDER_TURNS 2000
 
 /* How long a socket that was found to be the same is taken for the same. */
 #define TRUSTED_NS (UINT64_C(100) * 1000 * 1000)
@@ -40,19 +36,22 @@ static uint64_t now(struct chunk *k)
     return k->now_ns;
 }
 
-/* Which side we are on an inherited socket shows by who speaks first: a client does. */
+/* Which side we are on an inherited socket shows by who speaks first: a client does. Sets up the
+ * parser of the direction the caller holds. */
 static void settle(struct otel_connection *c, bool received)
 {
+    struct otel_http1 *http = received ? &c->in.http : &c->out.http;
+    uint8_t none = OTEL_ROLE_NONE;
+    bool response;
+
     if (c->role == OTEL_ROLE_NONE)
-        c->role = received ? OTEL_ROLE_SERVER : OTEL_ROLE_CLIENT;
-    if (otel_observe_protocol(c) != OTEL_PROTOCOL_NEW || c->in.http.wanted)
+        atomic_compare_exchange_strong(&c->role, &none,
+                                       received ? OTEL_ROLE_SERVER : OTEL_ROLE_CLIENT);
+    if (http->wanted || otel_observe_protocol(c) == OTEL_PROTOCOL_OTHER)
         return;
-    otel_http1_init(&c->in.http, c->role == OTEL_ROLE_CLIENT,
-                    c->role == OTEL_ROLE_CLIENT ? otel_http_head_wants_response
-                                                : otel_http_head_wants_request);
-    otel_http1_init(&c->out.http, c->role != OTEL_ROLE_CLIENT,
-                    c->role != OTEL_ROLE_CLIENT ? otel_http_head_wants_response
-                                                : otel_http_head_wants_request);
+    response = received == (c->role == OTEL_ROLE_CLIENT);
+    otel_http1_init(http, response,
+                    response ? otel_http_head_wants_response : otel_http_head_wants_request);
 }
 
 void otel_observe_prepare(struct otel_connection *c)
@@ -90,7 +89,7 @@ static bool request_event(struct chunk *k, enum otel_http1_event event,
     if (event == OTEL_HTTP1_START) {
         otel_http_head_start(&x->request, &k->d->http, text);
         keep_spilled(k, &x->request);
-        otel_observe_set_protocol(k->c, OTEL_PROTOCOL_HTTP1);
+        return otel_observe_is_http(k->c);
     } else if (event == OTEL_HTTP1_HEADER && !x->head_done) {
         otel_http_head_add(&x->request, false, text);
         keep_spilled(k, &x->request);
@@ -98,7 +97,7 @@ static bool request_event(struct chunk *k, enum otel_http1_event event,
         otel_exchange_request_head(x, k->c, k->fd);
     } else if (event == OTEL_HTTP1_END) {
         x->request_done = true;
-        k->c->held = x->connect_request || x->upgrade;
+        k->c->held = (x->connect_request || x->upgrade) && !x->response_begun;
         if (x->server && !x->response_begun)
             otel_serving_ready(x->cell, true);
     }
@@ -126,8 +125,8 @@ static void answered(struct chunk *k, struct otel_exchange *x)
     uint64_t cell = x->cell;
     bool tunnel = k->d->http.body == OTEL_HTTP1_TUNNEL;
 
-    k->c->completed_turn = otel_serving_turn();
-    k->c->completed_cell = cell;
+    atomic_store_explicit(&k->c->completed_turn, otel_serving_turn(), memory_order_relaxed);
+    atomic_store_explicit(&k->c->completed_cell, cell, memory_order_relaxed);
     otel_exchange_finish(x, k->c, OTEL_TEXT(""), now(k));
     if (tunnel)
         otel_observe_set_protocol(k->c, OTEL_PROTOCOL_OTHER);
@@ -137,8 +136,10 @@ static void answered(struct chunk *k, struct otel_exchange *x)
 
 static void response_begins(struct chunk *k, struct otel_exchange *x)
 {
-    k->d->http.head_request = x->head_request;
-    k->d->http.connect_request = x->connect_request;
+    bool known = atomic_load_explicit(&x->head_done, memory_order_acquire);
+
+    k->d->http.head_request = known && x->head_request;
+    k->d->http.connect_request = known && x->connect_request;
     x->response_begun = true;
     if (x->server)
         otel_serving_ready(x->cell, false);
@@ -166,7 +167,8 @@ static bool response_event(struct chunk *k, enum otel_http1_event event,
         otel_http_head_clear(&x->response);
     } else if (event == OTEL_HTTP1_HEAD_END) {
         otel_exchange_response_head(x);
-        if ((x->connect_request || x->upgrade) && k->d->http.body != OTEL_HTTP1_TUNNEL) {
+        if (atomic_load_explicit(&x->head_done, memory_order_acquire) &&
+            (x->connect_request || x->upgrade) && k->d->http.body != OTEL_HTTP1_TUNNEL) {
             if (k->c->overtook)
                 return false;
             k->c->held = false;
@@ -304,66 +306,70 @@ static void read_other(struct otel_connection *c)
 
 /* --- what hooks tell -------------------------------------------------------------------------- */
 
+static void follow_all(struct chunk *k, const struct iovec *iov, size_t iovcnt, size_t n)
+{
+    bool good = k->c->stream;
+
+    for (size_t i = 0; good && i < iovcnt && n; i++) {
+        size_t len = iov[i].iov_len < n ? iov[i].iov_len : n;
+
+        good = len == 0 || follow(k, iov[i].iov_base, len);
+        n -= len;
+        if (otel_observe_protocol(k->c) == OTEL_PROTOCOL_OTHER)
+            return;
+    }
+    if (!good) {
+        otel_observe_give_up(k->c, k->d);
+        return;
+    }
+    if (k->mixed)
+        otel_context_implicit_clear();
+    otel_observe_take_spill(k->d);
+    if (!otel_http1_idle(&k->d->http))
+        keep_heads(k);
+}
+
 static void observe(struct otel_connection *c, int fd, bool received, const struct iovec *iov,
                     size_t iovcnt, size_t n)
 {
     struct otel_direction *d = received ? &c->in : &c->out;
     struct chunk k = {.c = c, .d = d, .fd = fd};
-    bool good;
 
     settle(c, received);
     k.request = received == (c->role != OTEL_ROLE_CLIENT);
     if (!trusted(&k))
         return;
-    d->bytes += n;
+    otel_direction_count(d, n);
     if (k.request && c->held) {
         c->overtook = true;
         return;
     }
-    good = c->stream;
-    for (size_t i = 0; good && i < iovcnt && n; i++) {
-        size_t len = iov[i].iov_len < n ? iov[i].iov_len : n;
-
-        good = len == 0 || follow(&k, iov[i].iov_base, len);
-        n -= len;
-        if (otel_observe_protocol(c) == OTEL_PROTOCOL_OTHER)
-            return;
-    }
-    if (!good) {
-        otel_observe_give_up(c, d);
-        return;
-    }
-    if (k.mixed)
-        otel_context_implicit_clear();
-    otel_observe_take_spill(d);
-    if (!otel_http1_idle(&d->http))
-        keep_heads(&k);
+    if (k.request)
+        otel_exchange_keep(c);
+    follow_all(&k, iov, iovcnt, n);
+    if (k.request)
+        otel_exchange_leave(c);
 }
 
 /* Whose bytes were they? The thread serves that one from now on. */
 void otel_observe_enter(struct otel_connection *c)
 {
-    struct otel_exchange *x = otel_exchange_oldest(c);
+    struct otel_exchange_facts x;
+    bool any = otel_exchange_look_oldest(c, &x);
 
-    if (c->role == OTEL_ROLE_CLIENT) {
-        if (x && x->cell)
-            otel_serving_enter(&x->serving, x->cell);
-        else if (x)
-            otel_context_implicit_clear();
-    } else if (x && x->cell) {
-        otel_serving_enter(&x->span.ctx, x->cell);
-    } else {
+    if (any && x.cell)
+        otel_serving_enter(x.server ? &x.own : &x.serving, x.cell);
+    else if (any || c->role != OTEL_ROLE_CLIENT)
         otel_context_implicit_clear();
-    }
 }
 
 /* A request that waited for its connection goes out: what follows is for the one it serves. */
 static void enter_requesting(struct otel_connection *c)
 {
-    struct otel_exchange *x = otel_exchange_requesting(c);
+    struct otel_exchange_facts x;
 
-    if (x && x->cell && otel_tls.implicit.cell != x->cell)
-        otel_serving_enter(&x->serving, x->cell);
+    if (otel_exchange_look_requesting(c, &x) && x.cell && otel_tls.implicit.cell != x.cell)
+        otel_serving_enter(&x.serving, x.cell);
 }
 
 /* An answer can be here before the thread that sent the request is back from its call and has told
@@ -371,16 +377,16 @@ static void enter_requesting(struct otel_connection *c)
 static void await_sender(struct otel_connection *c)
 {
     struct otel_exchange *x;
+    struct otel_patience patience = {0};
 
     if (__builtin_expect(!atomic_load_explicit(&c->out.busy, memory_order_acquire), 1) ||
         c->role != OTEL_ROLE_CLIENT)
         return;
-    for (int turn = 0; turn < SENDER_TURNS; turn++) {
+    do {
         x = otel_exchange_oldest(c);
         if (!x || x->head_done || !atomic_load_explicit(&c->out.busy, memory_order_acquire))
             return;
-        sched_yield();
-    }
+    } while (otel_observe_patience(&patience));
 }
 
 void otel_observe_received(struct otel_connection *c, int fd, const struct iovec *iov,
@@ -391,7 +397,7 @@ void otel_observe_received(struct otel_connection *c, int fd, const struct iovec
     bool client;
 
     if (otel_observe_protocol(c) == OTEL_PROTOCOL_OTHER) {
-        c->in.bytes += n;
+        otel_direction_count(&c->in, n);
         read_other(c);
         return;
     }
@@ -415,7 +421,7 @@ void otel_observe_sent(struct otel_connection *c, int fd, const struct iovec *io
     int saved = errno;
 
     if (otel_observe_protocol(c) == OTEL_PROTOCOL_OTHER) {
-        c->out.bytes += n;
+        otel_direction_count(&c->out, n);
         bind_other(c);
         return;
     }
@@ -439,16 +445,20 @@ static void unseen(struct otel_connection *c, int fd, bool received, size_t n)
     uint64_t used = 0;
 
     settle(c, received);
-    d->bytes += n;
+    otel_direction_count(d, n);
     if (otel_observe_protocol(c) == OTEL_PROTOCOL_OTHER)
         return;
     k.request = received == (c->role != OTEL_ROLE_CLIENT);
+    if (k.request)
+        otel_exchange_keep(c);
     if (!otel_http1_idle(&d->http))
         event = otel_http1_skip(&d->http, n, &used);
     if (event == OTEL_HTTP1_END && !(k.request ? request_event : response_event)(&k, event, NULL))
         event = OTEL_HTTP1_MALFORMED;
     if (event == OTEL_HTTP1_MALFORMED || (event == OTEL_HTTP1_END && used < n))
         otel_observe_give_up(c, d);
+    if (k.request)
+        otel_exchange_leave(c);
 }
 
 void otel_observe_received_unseen(struct otel_connection *c, int fd, size_t n)

@@ -13,9 +13,21 @@
 #include "core/serving.h"
 #include "core/socket_span.h"
 
-/* How often the end of a connection gives way to a thread that is at work on it. One that was
- * cancelled there never leaves. */
-#define TURNS 1000
+/* How long is waited for a thread at work: it may have lost its processor for a time slice. */
+#define PATIENCE_NS (UINT64_C(2) * 1000 * 1000)
+#define TURNS 20
+
+bool otel_observe_patience(struct otel_patience *patience)
+{
+    uint64_t now = otel_clock_mono_ns();
+
+    if (!patience->until_ns)
+        patience->until_ns = now + PATIENCE_NS;
+    if (++patience->turns > TURNS && now >= patience->until_ns)
+        return false;
+    sched_yield();
+    return true;
+}
 
 /* What is under way ends as it is, unless another thread is at work on the other direction: then
  * when the connection ends. */
@@ -138,19 +150,22 @@ void otel_observe_send_end(struct otel_connection *c, int fd, int error)
         return;
     }
     /* A client's answer may still be there to be read. */
+    otel_exchange_keep(c);
     x = otel_exchange_requesting(c);
     if (x)
         x->send_error = error;
+    otel_exchange_leave(c);
 }
 
 /* Waits, within bounds, for a thread that is at work there. */
 static bool enter_patiently(struct otel_direction *d)
 {
-    for (int turn = 0; turn < TURNS; turn++) {
+    struct otel_patience patience = {0};
+
+    do {
         if (otel_direction_enter(d))
             return true;
-        sched_yield();
-    }
+    } while (otel_observe_patience(&patience));
     return false;
 }
 
@@ -197,10 +212,12 @@ void otel_observe_lost(struct otel_connection *c)
     otel_observe_set_protocol(c, OTEL_PROTOCOL_OTHER);
     otel_socket_used(c);
     for (uint32_t i = atomic_load_explicit(&c->answered, memory_order_acquire); i != end; i++) {
-        struct otel_exchange *x = otel_exchange_get(c->queue[i % OTEL_PIPELINE_MAX]);
+        struct otel_exchange_facts x;
 
-        if (x && x->server)
-            otel_serving_end(x->cell);
+        if (otel_exchange_look(
+                atomic_load_explicit(&c->queue[i % OTEL_PIPELINE_MAX], memory_order_relaxed), &x) &&
+            x.server)
+            otel_serving_end(x.cell);
     }
 }
 
@@ -215,10 +232,9 @@ void otel_observe_forked(struct otel_connection *c)
     atomic_store(&c->answered, atomic_load(&c->queued));
     c->requesting = 0;
     c->bound_cell = 0;
-    c->in.spill = c->out.spill = 0;
-    c->in.http.spill = c->out.http.spill = NULL;
     c->in.http.spilled = c->out.http.spilled = 0;
-    memset(&c->owed, 0, sizeof c->owed);
+    otel_observe_take_spill(&c->in);
+    otel_observe_take_spill(&c->out);
     otel_direction_leave(&c->in);
     otel_direction_leave(&c->out);
 }

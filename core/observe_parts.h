@@ -20,8 +20,27 @@ static inline void otel_observe_set_protocol(struct otel_connection *c, enum ote
     atomic_store_explicit(&c->protocol, (uint8_t)protocol, memory_order_release);
 }
 
+/* A request was seen. False: the connection became OTHER meanwhile (another thread found it in
+ * use), and stays so. */
+static inline bool otel_observe_is_http(struct otel_connection *c)
+{
+    uint8_t was = OTEL_PROTOCOL_NEW;
+
+    return atomic_compare_exchange_strong_explicit(&c->protocol, &was, OTEL_PROTOCOL_HTTP1,
+                                                   memory_order_acq_rel, memory_order_acquire) ||
+           was == OTEL_PROTOCOL_HTTP1;
+}
+
 /* The thread serves the request that these bytes belong to, or nobody, when none is open. */
 void otel_observe_enter(struct otel_connection *c);
+
+/* Waiting for a thread that is at work on the other direction; zeroed at first. Gives way; false:
+ * it has taken longer than any work here does, so it is blocked, or was cancelled there. */
+struct otel_patience {
+    uint32_t turns;
+    uint64_t until_ns;
+};
+bool otel_observe_patience(struct otel_patience *patience);
 
 /* Gives the direction's spill block back, unless the parser has bytes in it. */
 void otel_observe_take_spill(struct otel_direction *d);

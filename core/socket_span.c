@@ -26,14 +26,15 @@ static bool is_pair(const struct otel_connection *c)
 /* Bytes that only begin like a request make an exchange, too, but not its span. */
 static bool speaks_http(const struct otel_connection *c)
 {
-    const struct otel_exchange *x = otel_exchange_oldest(c);
+    struct otel_exchange_facts x;
 
-    return atomic_load_explicit(&c->socket.http, memory_order_relaxed) || (x && x->started);
+    return atomic_load_explicit(&c->socket.http, memory_order_relaxed) ||
+           (otel_exchange_look_oldest(c, &x) && x.started);
 }
 
 static bool has_span(const struct otel_connection *c)
 {
-    bool moved = c->in.bytes || c->out.bytes;
+    bool moved = otel_direction_bytes(&c->in) || otel_direction_bytes(&c->out);
 
     if (!otel_socket_spans_on() || speaks_http(c) || c->connect_error ||
         otel_socket_is_chatter(c) || is_pair(c))
@@ -76,8 +77,10 @@ static void connection_span(const struct otel_connection *c)
         if (start.span_id)
             keep_clock(&span, c->socket.own.clock_offset_ns);
         otel_socket_set_network(&span, c);
-        otel_span_set_int(&span, OTEL_TEXT("otel_auto.bytes_sent"), (int64_t)c->out.bytes);
-        otel_span_set_int(&span, OTEL_TEXT("otel_auto.bytes_received"), (int64_t)c->in.bytes);
+        otel_span_set_int(&span, OTEL_TEXT("otel_auto.bytes_sent"),
+                          (int64_t)otel_direction_bytes(&c->out));
+        otel_span_set_int(&span, OTEL_TEXT("otel_auto.bytes_received"),
+                          (int64_t)otel_direction_bytes(&c->in));
     }
     otel_span_end(&span, 0);
 }
@@ -182,12 +185,12 @@ static const struct otel_span_context *own_context(struct otel_connection *c)
 static void choose_parent(struct otel_span_start *start, struct otel_span_context *parent,
                           struct otel_connection *c)
 {
-    struct otel_exchange *x = otel_exchange_oldest(c);
+    struct otel_exchange_facts x;
 
     if (otel_tls.ended.cell == c->self)
         *parent = otel_tls.ended.ctx;
-    else if (x && x->started)
-        *parent = x->span.ctx;
+    else if (otel_exchange_look_oldest(c, &x) && x.started)
+        *parent = x.own;
     else if (has_span(c) &&
              atomic_load_explicit(&c->protocol, memory_order_relaxed) == OTEL_PROTOCOL_OTHER)
         *parent = *own_context(c);
