@@ -35,12 +35,12 @@ static void hang_below(struct otel_exchange *x, const struct otel_span_context *
  * thread; in a pool that connects ahead, or hands connections to other threads, nobody can tell. */
 static bool bound_wins(const struct otel_connection *c, enum otel_context_kind kind)
 {
-    if (kind == OTEL_CONTEXT_EXPLICIT)
-        return false;
-    if (kind != OTEL_CONTEXT_IMPLICIT)
+    if (kind == OTEL_CONTEXT_NONE || kind == OTEL_CONTEXT_PROCESS)
         return true;
-    return otel_tls.implicit.cell == c->bound_cell ||
-           (c->bound_async && c->bound_thread == otel_serving_slot());
+    if (kind == OTEL_CONTEXT_IMPLICIT && otel_tls.implicit.cell == c->bound_cell)
+        return true;
+    return kind != OTEL_CONTEXT_EXPLICIT && c->bound_async &&
+           c->bound_thread == otel_serving_slot();
 }
 
 /* While the thread handles this connection's last answer, and serves several at a time, it may as

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "core/connection.h"
 #include "core/context.h"
 #include "core/generation.h"
 #include "core/tls.h"
@@ -218,6 +219,21 @@ void otel_serving_end(uint64_t handle)
     otel_context_cell_close(handle);
 }
 
+/* Its connection has brought further requests, and it is busy with one of its own: a program that
+ * takes up a whole pipeline at once now acts for any of them. One that takes them up one by one
+ * does so when it has answered. */
+static bool crowded(const struct otel_cell *cell)
+{
+    const struct otel_connection *c;
+
+    if (!atomic_load_explicit(&cell->outstanding, memory_order_relaxed))
+        return false;
+    c = otel_connection_get(atomic_load_explicit(&cell->connection[0], memory_order_relaxed));
+    return c && atomic_load_explicit(&c->queued, memory_order_acquire) -
+                        atomic_load_explicit(&c->answered, memory_order_acquire) >
+                    1;
+}
+
 bool otel_serving_unsure(uint64_t handle)
 {
     struct otel_cell *cell = otel_context_cell(handle);
@@ -228,7 +244,7 @@ bool otel_serving_unsure(uint64_t handle)
     struct slot *slot = slot_of(number);
     uint32_t waiting;
 
-    if (otel_tls.in_loop && !below_loop())
+    if ((otel_tls.in_loop && !below_loop()) || (cell && crowded(cell)))
         return true;
     if (!slot)
         return number == NO_SLOT;

@@ -73,6 +73,15 @@ static void returned(bool own, struct loop loop, const void *caller)
     otel_context_implicit_clear();
 }
 
+/* A look at one connection of ours, or a wait for it that ran out: a pool does so before it uses an
+ * idle one, and goes on with the same request. */
+static bool is_probe(const struct pollfd *fds, nfds_t count, int n)
+{
+    const struct otel_connection *c = n == 0 && count == 1 ? otel_connection_known(fds->fd) : NULL;
+
+    return c && c->role == OTEL_ROLE_CLIENT;
+}
+
 /* n: as the call returned it. */
 static void polled(const struct pollfd *fds, nfds_t count, int n, struct loop loop,
                    const void *caller)
@@ -80,7 +89,7 @@ static void polled(const struct pollfd *fds, nfds_t count, int n, struct loop lo
     int saved = errno;
     bool own = true;
 
-    if (n < 0)
+    if (n < 0 || is_probe(fds, count, n))
         return;
     for (nfds_t i = 0; i < count; i++)
         if (fds[i].fd >= 0 && (!n || fds[i].revents))

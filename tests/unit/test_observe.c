@@ -491,6 +491,25 @@ Test(observe, baggage_goes_on_below_a_context_the_program_brings)
     cr_assert_eq(otel_carry_tracestate(otel_exchange_context(x)->carry, buf, sizeof buf), 0);
 }
 
+Test(observe, a_pipeline_taken_up_at_once_is_known_for_its_first)
+{
+    struct end in = open_end(OTEL_ROLE_SERVER);
+    struct end one = open_end(OTEL_ROLE_CLIENT), two = open_end(OTEL_ROLE_CLIENT);
+    struct otel_exchange *x;
+
+    received(&in, GET GET);
+    x = otel_exchange_outgoing(one.c, one.fd);
+    cr_assert(otel_span_context_valid(&x->parent));
+    x = otel_exchange_outgoing(two.c, two.fd);
+    cr_assert_not(otel_span_context_valid(&x->parent), "it may be the second's");
+    /* One by one: the first is answered before the second is taken up. */
+    sent(&one, GET);
+    received(&one, OK);
+    sent(&in, OK);
+    x = otel_exchange_outgoing(one.c, one.fd);
+    cr_assert(otel_span_context_valid(&x->parent));
+}
+
 Test(observe, a_queue_behind_a_connection_is_nobodys)
 {
     struct end a = open_end(OTEL_ROLE_SERVER), b = open_end(OTEL_ROLE_SERVER);
