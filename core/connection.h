@@ -103,6 +103,7 @@ struct otel_connection {
     struct otel_span_context bound;
     _Atomic uint64_t bound_cell;
     uint32_t bound_thread; /* otel_serving_slot() of that time */
+    uint64_t bound_turn;   /* and otel_serving_turn() */
     bool bound_async;      /* connect() did not complete at once */
     _Atomic bool held;     /* CONNECT or Upgrade is asked for: what follows may be no HTTP */
     _Atomic bool overtook; /* and something did follow, before the answer */

@@ -30,17 +30,19 @@ static void hang_below(struct otel_exchange *x, const struct otel_span_context *
     otel_serving_connection(cell, x->connection);
 }
 
-/* The first request behind a connect() that some exchange made. What the thread serves now may be
- * another: then the one that connected counts where it had to wait for the connection, on the same
- * thread; in a pool that connects ahead, or hands connections to other threads, nobody can tell. */
+/* The first request behind a connect() that some exchange made. When the thread does not know whom
+ * it serves, or serves another, the one that connected counts on the same thread alone, and where
+ * it had to wait for the connection, or goes on right behind connect(): in a pool that connects
+ * ahead, or hands connections to other threads, nobody can tell. */
 static bool bound_wins(const struct otel_connection *c, enum otel_context_kind kind)
 {
-    if (kind == OTEL_CONTEXT_NONE || kind == OTEL_CONTEXT_PROCESS)
-        return true;
+    if (kind == OTEL_CONTEXT_EXPLICIT)
+        return false;
     if (kind == OTEL_CONTEXT_IMPLICIT && otel_tls.implicit.cell == c->bound_cell)
         return true;
-    return kind != OTEL_CONTEXT_EXPLICIT && c->bound_async &&
-           c->bound_thread == otel_serving_slot();
+    return c->bound_thread == otel_serving_slot() &&
+           (c->bound_async ||
+            (kind != OTEL_CONTEXT_IMPLICIT && c->bound_turn == otel_serving_turn()));
 }
 
 /* While the thread handles this connection's last answer, and serves several at a time, it may as

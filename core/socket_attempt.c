@@ -84,6 +84,7 @@ static void remember_context(struct otel_connection *c)
     c->bound = c->socket.opener;
     c->bound_async = c->bound_unsure = false;
     c->bound_thread = cell ? otel_serving_slot() : 0;
+    c->bound_turn = otel_serving_turn();
     atomic_store_explicit(&c->bound_cell, cell, memory_order_relaxed);
     otel_serving_connection(cell, c->self);
 }
