@@ -248,7 +248,7 @@ uint64_t otel_context_cell_open(void)
     struct otel_cell *cell = otel_pool_get(&cells, handle);
 
     if (cell)
-        otel_serving_begin(cell);
+        otel_serving_begin(cell, handle);
     return handle;
 }
 

@@ -275,7 +275,6 @@ static void start_server(struct otel_exchange *x, struct otel_connection *c, int
 
 static void serve(struct otel_exchange *x, struct otel_connection *c)
 {
-    struct otel_cell *cell;
     uint64_t handle;
 
     if (otel_span_context_valid(&x->remote))
@@ -283,11 +282,7 @@ static void serve(struct otel_exchange *x, struct otel_connection *c)
     if (!otel_span_context_valid(&x->span.ctx))
         return;
     handle = otel_context_cell_open();
-    cell = otel_context_cell(handle);
-    if (!cell)
-        return;
-    atomic_store_explicit(&cell->exchange, x->self, memory_order_relaxed);
-    otel_serving_connection(handle, c->self);
+    otel_serving_own(handle, x->self, c->self);
     atomic_store_explicit(&x->cell, handle, memory_order_release);
 }
 

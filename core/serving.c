@@ -5,19 +5,29 @@
 
 #include "core/connection.h"
 #include "core/context.h"
-#include "core/generation.h"
 #include "core/tls.h"
 
 #define SLOTS 16384 /* threads that serve at a time; those beyond are never sure */
-#define NO_SLOT UINT32_MAX
+#define NO_SLOT UINT16_MAX
+
+/* Of a cell's state (serving.h). */
+#define SLOT UINT64_C(0xffff)
+#define OUTSTANDING (UINT64_C(0x7fff) << 16)
+#define ONE_OUTSTANDING (UINT64_C(1) << 16)
+#define READY (UINT64_C(1) << 31)
 
 enum { FREE, TAKEN, FIRST_TAG };
+
+/* A number in two parts, modulo 2^32: what the slot's own thread added, and what all others did. */
+struct count {
+    _Atomic uint32_t own, others;
+};
 
 /* Counts of a thread. Padded: threads count on their own line. */
 struct slot {
     _Alignas(64) _Atomic uint32_t taken; /* FREE, TAKEN, or the tag of a coroutine that is left */
-    _Atomic uint32_t open;               /* cells that are this thread's */
-    _Atomic uint32_t waiting;            /* of them, those that wait for something invisible */
+    struct count open;                   /* cells that are this thread's */
+    struct count waiting;                /* of them, those that wait for something invisible */
 };
 
 /* Any thread, atomic; a page of it is touched when its first thread serves. */
@@ -32,12 +42,37 @@ static struct slot *slot_of(uint32_t number)
     return number && number != NO_SLOT ? &slots[number - 1] : NULL;
 }
 
+static uint32_t sum(const struct count *count)
+{
+    return atomic_load_explicit(&count->own, memory_order_acquire) +
+           atomic_load_explicit(&count->others, memory_order_acquire);
+}
+
+/* A slot has one thread at a time, and the only other one that adds there is a signal handler of
+ * that thread's: an addition that is one instruction need not lock the bus. */
+static inline void add_own(_Atomic uint32_t *word, uint32_t n)
+{
+#ifdef __x86_64__
+    __asm__ volatile("addl %1, %0" : "+m"(*word) : "er"(n) : "cc", "memory");
+#else
+    atomic_fetch_add_explicit(word, n, memory_order_acq_rel);
+#endif
+}
+
+static inline void add(struct count *count, bool own, uint32_t n)
+{
+    if (__builtin_expect(own, 1))
+        add_own(&count->own, n);
+    else
+        atomic_fetch_add_explicit(&count->others, n, memory_order_acq_rel);
+}
+
 static bool take(struct slot *slot)
 {
     uint32_t was = atomic_load_explicit(&slot->taken, memory_order_relaxed);
 
     /* What an ended thread or a left coroutine has open still counts there. */
-    return was != TAKEN && !atomic_load_explicit(&slot->open, memory_order_acquire) &&
+    return was != TAKEN && !sum(&slot->open) &&
            atomic_compare_exchange_strong_explicit(&slot->taken, &was, TAKEN, memory_order_acq_rel,
                                                    memory_order_relaxed);
 }
@@ -71,72 +106,79 @@ uint32_t otel_serving_slot(void)
     return number == NO_SLOT ? 0 : number;
 }
 
-/* Who puts a number there takes away the count of the one before, so whatever order threads take,
- * each count that was added is taken away again. */
-static void count_waiting(struct otel_cell *cell, uint32_t number)
+static inline uint32_t slot_in(uint64_t state)
 {
-    uint32_t before = atomic_exchange(&cell->waiting, number);
+    return (uint32_t)(state & SLOT);
+}
+
+/* Where a cell in that state counts as waiting for something invisible, 0: nowhere. */
+static inline uint32_t waits_in(uint64_t state)
+{
+    return (state & (READY | OUTSTANDING)) == READY ? slot_in(state) : 0;
+}
+
+/* Each change of a state is counted by who made it, so whatever order threads take, each count that
+ * was added is taken away again. */
+static inline void count(uint64_t before, uint64_t after)
+{
+    uint32_t was = slot_in(before), is = slot_in(after);
+    uint32_t waited = waits_in(before), waits = waits_in(after);
+    uint32_t own = otel_tls.serving_slot;
     struct slot *slot;
 
-    if ((slot = slot_of(before)))
-        atomic_fetch_sub_explicit(&slot->waiting, 1, memory_order_acq_rel);
-    if ((slot = slot_of(number)))
-        atomic_fetch_add_explicit(&slot->waiting, 1, memory_order_acq_rel);
-}
-
-/* Counts the cell in its thread's slot as waiting, or nowhere. Who ends the cell may have been here
- * before a count that was on its way: it does not stay. */
-static void recount(struct otel_cell *cell)
-{
-    bool waits = atomic_load_explicit(&cell->ready, memory_order_acquire) &&
-                 !atomic_load_explicit(&cell->outstanding, memory_order_acquire) &&
-                 !atomic_load_explicit(&cell->ended, memory_order_acquire);
-    uint32_t now = waits ? atomic_load_explicit(&cell->slot, memory_order_acquire) : 0;
-
-    if (atomic_load_explicit(&cell->waiting, memory_order_relaxed) == now)
-        return;
-    count_waiting(cell, now);
-    if (now && atomic_load(&cell->ended))
-        count_waiting(cell, 0);
-}
-
-static void count_open(struct otel_cell *cell, uint32_t number)
-{
-    uint32_t before = atomic_exchange(&cell->slot, number);
-    struct slot *slot;
-
-    if ((slot = slot_of(before)))
-        atomic_fetch_sub_explicit(&slot->open, 1, memory_order_acq_rel);
-    if ((slot = slot_of(number)))
-        atomic_fetch_add_explicit(&slot->open, 1, memory_order_acq_rel);
-}
-
-static void move(struct otel_cell *cell, uint32_t to)
-{
-    count_open(cell, to);
-    if (to && atomic_load(&cell->ended))
-        count_open(cell, 0);
-    recount(cell);
-}
-
-/* slot and waiting are left: 0, unless a thread that came too late for the exchange before is about
- * to make them so, or is counted there and is taken out by the next who counts. */
-void otel_serving_begin(struct otel_cell *cell)
-{
-    uint32_t now = otel_generation();
-
-    if (atomic_load_explicit(&cell->generation, memory_order_relaxed) != now) {
-        atomic_store_explicit(&cell->slot, 0, memory_order_relaxed);
-        atomic_store_explicit(&cell->waiting, 0, memory_order_relaxed);
-        atomic_store_explicit(&cell->generation, now, memory_order_relaxed);
+    if (was != is) {
+        if ((slot = slot_of(was)))
+            add(&slot->open, was == own, UINT32_MAX);
+        if ((slot = slot_of(is)))
+            add(&slot->open, is == own, 1);
     }
+    if (waited != waits) {
+        if ((slot = slot_of(waited)))
+            add(&slot->waiting, waited == own, UINT32_MAX);
+        if ((slot = slot_of(waits)))
+            add(&slot->waiting, waits == own, 1);
+    }
+}
+
+/* The state of a cell that is live: a handle's upper half is its sequence. */
+static inline bool is_of(uint64_t state, uint64_t handle)
+{
+    return state >> 32 == handle >> 32;
+}
+
+/* Takes the bits of `out` out of the state and puts those of `in` there. */
+static inline void change(struct otel_cell *cell, uint64_t handle, uint64_t out, uint64_t in)
+{
+    uint64_t before = atomic_load_explicit(&cell->state, memory_order_acquire);
+    uint64_t after;
+
+    do {
+        after = (before & ~out) | in;
+        if (!is_of(before, handle) || after == before)
+            return;
+    } while (!atomic_compare_exchange_weak_explicit(&cell->state, &before, after,
+                                                    memory_order_acq_rel, memory_order_acquire));
+    count(before, after);
+}
+
+void otel_serving_begin(struct otel_cell *cell, uint64_t handle)
+{
     for (int i = 0; i < OTEL_SERVING_CONNECTIONS; i++)
         atomic_store_explicit(&cell->connection[i], 0, memory_order_relaxed);
     atomic_store_explicit(&cell->exchange, 0, memory_order_relaxed);
-    atomic_store_explicit(&cell->outstanding, 0, memory_order_relaxed);
-    atomic_store_explicit(&cell->ready, 0, memory_order_relaxed);
     atomic_store_explicit(&cell->connections, 0, memory_order_relaxed);
-    atomic_store_explicit(&cell->ended, 0, memory_order_release);
+    atomic_store_explicit(&cell->state, handle >> 32 << 32, memory_order_release);
+}
+
+void otel_serving_own(uint64_t handle, uint64_t exchange, uint64_t connection)
+{
+    struct otel_cell *cell = otel_context_cell(handle);
+
+    if (!cell)
+        return;
+    atomic_store_explicit(&cell->exchange, exchange, memory_order_relaxed);
+    atomic_store_explicit(&cell->connection[0], connection, memory_order_relaxed);
+    atomic_store_explicit(&cell->connections, 1, memory_order_relaxed);
 }
 
 /* The function that waited for events last is on the stack, and we are below it. Reads a word of
@@ -150,15 +192,12 @@ __attribute__((no_sanitize("address"))) static bool below_loop(void)
 void otel_serving_enter(const struct otel_span_context *ctx, uint64_t handle)
 {
     struct otel_cell *cell = otel_context_cell(handle);
-    uint32_t number;
 
     if (!cell) {
         otel_context_implicit_clear();
         return;
     }
-    number = own_slot();
-    if (atomic_load_explicit(&cell->slot, memory_order_relaxed) != number)
-        move(cell, number);
+    change(cell, handle, SLOT, own_slot());
     otel_context_implicit_set(ctx, handle);
     otel_tls.in_loop = below_loop();
 }
@@ -167,20 +206,25 @@ void otel_serving_ready(uint64_t handle, bool ready)
 {
     struct otel_cell *cell = otel_context_cell(handle);
 
-    if (!cell || atomic_load_explicit(&cell->ready, memory_order_relaxed) == ready)
-        return;
-    atomic_store_explicit(&cell->ready, ready, memory_order_release);
-    recount(cell);
+    if (cell)
+        change(cell, handle, READY, ready ? READY : 0);
 }
 
-void otel_serving_outstanding(uint64_t handle, int change)
+void otel_serving_outstanding(uint64_t handle, int by)
 {
     struct otel_cell *cell = otel_context_cell(handle);
+    uint64_t before, after;
 
     if (!cell)
         return;
-    atomic_fetch_add_explicit(&cell->outstanding, (uint32_t)change, memory_order_acq_rel);
-    recount(cell);
+    before = atomic_load_explicit(&cell->state, memory_order_acquire);
+    do {
+        after = before + (by > 0 ? ONE_OUTSTANDING : -ONE_OUTSTANDING);
+        if (!is_of(before, handle) || (before & OUTSTANDING) == (by > 0 ? OUTSTANDING : 0))
+            return;
+    } while (!atomic_compare_exchange_weak_explicit(&cell->state, &before, after,
+                                                    memory_order_acq_rel, memory_order_acquire));
+    count(before, after);
 }
 
 void otel_serving_connection(uint64_t handle, uint64_t connection)
@@ -212,10 +256,17 @@ bool otel_serving_has(uint64_t handle, uint64_t connection)
 void otel_serving_end(uint64_t handle)
 {
     struct otel_cell *cell = otel_context_cell(handle);
+    uint64_t before;
 
-    if (!cell || atomic_exchange(&cell->ended, 1))
+    if (!cell)
         return;
-    move(cell, 0);
+    before = atomic_load_explicit(&cell->state, memory_order_acquire);
+    do
+        if (!is_of(before, handle))
+            return;
+    while (!atomic_compare_exchange_weak_explicit(&cell->state, &before, 0, memory_order_acq_rel,
+                                                  memory_order_acquire));
+    count(before, 0);
     otel_context_cell_close(handle);
 }
 
@@ -226,7 +277,7 @@ static bool crowded(const struct otel_cell *cell)
 {
     const struct otel_connection *c;
 
-    if (!atomic_load_explicit(&cell->outstanding, memory_order_relaxed))
+    if (!(atomic_load_explicit(&cell->state, memory_order_relaxed) & OUTSTANDING))
         return false;
     c = otel_connection_get(atomic_load_explicit(&cell->connection[0], memory_order_relaxed));
     return c && atomic_load_explicit(&c->queued, memory_order_acquire) -
@@ -238,9 +289,8 @@ bool otel_serving_unsure(uint64_t handle)
 {
     struct otel_cell *cell = otel_context_cell(handle);
     /* Work that a thread was made for may come from whatever its maker's exchanges wait for. */
-    uint32_t number = !otel_tls.inherited ? otel_tls.serving_slot
-                      : cell              ? atomic_load_explicit(&cell->slot, memory_order_relaxed)
-                                          : 0;
+    uint64_t state = cell ? atomic_load_explicit(&cell->state, memory_order_acquire) : 0;
+    uint32_t number = otel_tls.inherited ? slot_in(state) : otel_tls.serving_slot;
     struct slot *slot = slot_of(number);
     uint32_t waiting;
 
@@ -248,10 +298,10 @@ bool otel_serving_unsure(uint64_t handle)
         return true;
     if (!slot)
         return number == NO_SLOT;
-    waiting = atomic_load_explicit(&slot->waiting, memory_order_acquire);
+    waiting = sum(&slot->waiting);
     if (!waiting)
         return false;
-    if (cell && atomic_load_explicit(&cell->waiting, memory_order_acquire) == number)
+    if (waits_in(state) == number)
         waiting--;
     return waiting > 0;
 }
@@ -260,7 +310,7 @@ uint32_t otel_serving_open(void)
 {
     struct slot *slot = slot_of(otel_tls.serving_slot);
 
-    return slot ? atomic_load_explicit(&slot->open, memory_order_relaxed) : 0;
+    return slot ? sum(&slot->open) : 0;
 }
 
 uint64_t otel_serving_cell(void)
@@ -293,7 +343,7 @@ uint64_t otel_serving_park(void)
     struct slot *slot = slot_of(number);
     uint32_t tag;
 
-    if (!slot || !atomic_load_explicit(&slot->open, memory_order_relaxed)) {
+    if (!slot || !sum(&slot->open)) {
         otel_serving_leave();
         return 0;
     }
@@ -327,8 +377,7 @@ void otel_serving_leave(void)
 void otel_serving_reset(void)
 {
     for (uint32_t i = 0; i < SLOTS; i++)
-        if (atomic_load_explicit(&slots[i].taken, memory_order_relaxed) ||
-            atomic_load_explicit(&slots[i].open, memory_order_relaxed))
+        if (atomic_load_explicit(&slots[i].taken, memory_order_relaxed) || sum(&slots[i].open))
             memset(&slots[i], 0, sizeof slots[i]);
     otel_tls.serving_slot = 0;
 }

@@ -28,22 +28,29 @@
 
 #define OTEL_SERVING_CONNECTIONS 4
 
-/* Block of a cell (context.c keeps the pool). */
+/* Block of a cell (context.c keeps the pool). The state is one word, so that whoever changes it
+ * knows what it was: counts of threads are made of differences, and a change for an exchange that
+ * is over, of which the word says nothing any more, is none.
+ *
+ *     bits 0 … 15   slot: 1 + of the thread that read from it last, 0: none
+ *     bits 16 … 30  outstanding: client requests and connects under way for it
+ *     bit 31        ready: request complete and response not begun
+ *     bits 32 … 63  the sequence of the cell's handle; 0: over */
 struct otel_cell {
-    _Atomic uint64_t exchange;    /* its handle */
-    _Atomic uint32_t slot;        /* 1 + of the thread that read from it last, 0: none */
-    _Atomic uint32_t waiting;     /* 1 + slot where it is counted as invisible, 0: nowhere */
-    _Atomic uint32_t outstanding; /* client requests and connects under way for it */
-    _Atomic uint32_t ready;       /* request complete and response not begun */
+    _Atomic uint64_t exchange; /* its handle */
+    _Atomic uint64_t state;
     /* Connections that serve it (its own, then those bound to it); handles, oldest replaced. */
     _Atomic uint64_t connection[OTEL_SERVING_CONNECTIONS];
     _Atomic uint32_t connections;
-    _Atomic uint32_t ended;
-    _Atomic uint32_t generation; /* the process generation its counts are of */
 };
 
-/* A block is a cell from now on, which no thread has read from. */
-void otel_serving_begin(struct otel_cell *cell);
+#define OTEL_CELL_OUTSTANDING(state) ((uint32_t)((state) >> 16 & 0x7fff))
+
+/* A block is that cell from now on, which no thread has read from. */
+void otel_serving_begin(struct otel_cell *cell, uint64_t handle);
+
+/* Whose it is: told before anybody else knows of the cell. */
+void otel_serving_own(uint64_t cell, uint64_t exchange, uint64_t connection);
 
 /* The calling thread read from that exchange's connection, or its answer: the cell belongs to this
  * thread now, its context is the thread's implicit one. cell 0: clears the implicit context. */

@@ -282,19 +282,19 @@ Test(socket_span, the_exchange_that_connects_has_it_outstanding)
     cr_assert_eq(c.bound.span_id[0], 9);
     cr_assert_eq(c.bound_thread, otel_serving_slot());
     cr_assert(otel_serving_has(cell, c.self));
-    cr_assert_eq(otel_context_cell(cell)->outstanding, 1);
+    cr_assert_eq(OTEL_CELL_OUTSTANDING(otel_context_cell(cell)->state), 1);
     otel_serving_enter(NULL, 0); /* another's turn */
     otel_socket_connected(&c, -1, ECONNREFUSED);
-    cr_assert_eq(otel_context_cell(cell)->outstanding, 0);
+    cr_assert_eq(OTEL_CELL_OUTSTANDING(otel_context_cell(cell)->state), 0);
     cr_assert_eq(take_named("tcp.connect")->parent_span_id[0], 9);
     /* also with the spans switched off */
     setup();
     otel_config.socket_spans = OTEL_SOCKET_SPANS_OFF;
     otel_serving_enter(&ctx, cell);
     connect_to("192.0.2.1", 80, EINPROGRESS);
-    cr_assert_eq(otel_context_cell(cell)->outstanding, 1);
+    cr_assert_eq(OTEL_CELL_OUTSTANDING(otel_context_cell(cell)->state), 1);
     otel_socket_closed(&c);
-    cr_assert_eq(otel_context_cell(cell)->outstanding, 0);
+    cr_assert_eq(OTEL_CELL_OUTSTANDING(otel_context_cell(cell)->state), 0);
     connect_to("192.0.2.1", 80, 0);
     cr_assert(c.bound_cell == cell && !c.bound_async);
     assert_no_span();
