@@ -163,12 +163,33 @@ static bool status_byte(struct otel_http1 *p, char c)
     return at != STATUS_AT || c != '0';
 }
 
+/* A status line up to its reason, whole in these bytes, as nearly all are. Returns the bytes taken;
+ * 0: it is to be read byte by byte. */
+static inline size_t status_run(struct otel_http1 *p, const char *line, size_t len)
+{
+    unsigned minor, hundreds, tens, ones;
+
+    if (p->position || len <= STATUS_END || memcmp(line, VERSION, VERSION_LEN - 1) != 0)
+        return 0;
+    minor = (unsigned)(uint8_t)line[VERSION_LEN - 1] - '0';
+    hundreds = (unsigned)(uint8_t)line[STATUS_AT] - '0';
+    tens = (unsigned)(uint8_t)line[STATUS_AT + 1] - '0';
+    ones = (unsigned)(uint8_t)line[STATUS_AT + 2] - '0';
+    if (minor > 9 || hundreds - 1 > 8 || tens > 9 || ones > 9 || line[VERSION_LEN] != ' ' ||
+        line[STATUS_END] != ' ')
+        return 0;
+    p->minor = (uint8_t)minor;
+    p->status = (uint16_t)(hundreds * 100 + tens * 10 + ones);
+    p->position = REASON;
+    return STATUS_END + 1;
+}
+
 /* The reason is checked and passed by; nothing of this line needs a spill buffer. */
 static enum otel_http1_event status_step(struct otel_http1 *p, struct otel_http1_input *in)
 {
     const char *line = in->at;
     size_t room = otel_http1_room(p, in, OTEL_HTTP1_HEAD_MAX);
-    size_t i = 0;
+    size_t i = status_run(p, line, room);
 
     while (i < room && p->position < REASON && !(p->flags & OTEL_HTTP1_CR)) {
         if (p->position == STATUS_END && (line[i] == '\r' || line[i] == '\n'))

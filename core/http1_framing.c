@@ -8,10 +8,23 @@ enum coding { CODING_NONE, CODING_OTHER, CODING_CHUNKED }; /* the last one named
 
 /* name: small letters and dashes. Of bytes above 0x1f no other gives one of these. Not
  * strncasecmp, which goes by the locale: a Turkish one has another small i. */
-static bool is(const char *text, size_t len, const char *name, size_t name_len)
+static inline bool is(const char *text, size_t len, const char *name, size_t name_len)
 {
+    uint64_t have, want;
+
     if (len != name_len)
         return false;
+    if (name_len >= sizeof have) {
+        for (size_t i = 0; i < name_len; i += sizeof have) {
+            size_t at = name_len - i < sizeof have ? name_len - sizeof have : i;
+
+            memcpy(&have, text + at, sizeof have);
+            memcpy(&want, name + at, sizeof want);
+            if ((have | UINT64_MAX / 255 * 0x20) != want)
+                return false;
+        }
+        return true;
+    }
     for (size_t i = 0; i < len; i++)
         if ((text[i] | 0x20) != name[i])
             return false;
