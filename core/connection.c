@@ -47,19 +47,6 @@ static bool seize(struct otel_connection *c)
     return false;
 }
 
-/* What could not end with the connection, because a thread was at work on it. */
-static void wind_up(struct otel_connection *c)
-{
-    if (atomic_load_explicit(&c->queued, memory_order_acquire) ==
-            atomic_load_explicit(&c->answered, memory_order_relaxed) &&
-        !c->in.spill && !c->out.spill)
-        return;
-    otel_direction_leave(&c->in);
-    otel_direction_leave(&c->out);
-    otel_observe_closed(c);
-    seize(c);
-}
-
 /* Takes the oldest one's place. One that is still at work comes again; a thread that never leaves
  * (a signal handler jumped out of it) costs its block in the end. */
 static void retire(uint64_t handle)
@@ -71,7 +58,7 @@ static void retire(uint64_t handle)
         handle = atomic_exchange_explicit(&retired[at], handle, memory_order_acq_rel);
         c = otel_pool_get(&connections, handle);
         if (c && seize(c)) {
-            wind_up(c);
+            otel_observe_over(c); /* what could not end before, with a thread at work on it */
             otel_inject_forget(c);
             otel_pool_free(&connections, handle);
             return;
@@ -352,6 +339,22 @@ void otel_connection_close_range(unsigned first, unsigned last)
     otel_fd_forget(first, last);
 }
 
+/* Closed with a thread at work on it, which has left since. */
+static void finish_retired(void)
+{
+    for (int i = 0; i < RETIRED; i++) {
+        uint64_t handle = atomic_exchange_explicit(&retired[i], 0, memory_order_acq_rel);
+        struct otel_connection *c = otel_pool_get(&connections, handle);
+
+        if (c && seize(c)) {
+            otel_observe_over(c);
+            otel_direction_leave(&c->in);
+            otel_direction_leave(&c->out);
+        }
+        retire(atomic_exchange_explicit(&retired[i], handle, memory_order_acq_rel));
+    }
+}
+
 void otel_connection_finish_all(void)
 {
     for (int fd = otel_fd_next(0, UINT32_MAX); fd >= 0;
@@ -363,6 +366,7 @@ void otel_connection_finish_all(void)
         about_to_finish(c, fd);
         finish(c);
     }
+    finish_retired();
 }
 
 void otel_connection_confine(void)

@@ -45,6 +45,9 @@ void otel_observe_send_end(struct otel_connection *c, int fd, int error);
  * at work on it, it is lost only, and this is to be called again. */
 void otel_observe_closed(struct otel_connection *c);
 
+/* The same where both directions are the caller's, and stay so. */
+void otel_observe_over(struct otel_connection *c);
+
 /* Stops following: what is under way ends with what is known, later bytes are only counted. */
 void otel_observe_lost(struct otel_connection *c);
 

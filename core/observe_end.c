@@ -169,8 +169,9 @@ static bool enter_patiently(struct otel_direction *d)
     return false;
 }
 
-static void finish(struct otel_connection *c)
+void otel_observe_over(struct otel_connection *c)
 {
+    int saved = errno;
     uint64_t at;
 
     if (otel_exchange_oldest(c)) {
@@ -183,6 +184,7 @@ static void finish(struct otel_connection *c)
     otel_observe_take_spill(&c->in);
     otel_observe_take_spill(&c->out);
     otel_observe_set_protocol(c, OTEL_PROTOCOL_OTHER);
+    errno = saved;
 }
 
 /* What a thread is still at work on stays its own: its parser and its exchanges may not go. */
@@ -193,7 +195,7 @@ void otel_observe_closed(struct otel_connection *c)
     bool out = enter_patiently(&c->out);
 
     if (in && out)
-        finish(c);
+        otel_observe_over(c);
     else
         otel_observe_lost(c);
     if (in)

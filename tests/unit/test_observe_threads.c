@@ -319,3 +319,22 @@ Test(observe_threads, a_client_writes_reads_and_closes)
     cr_expect_gt(otel_counter_sum(OTEL_COUNT_STARTED), ROUNDS);
     expect_nothing_left();
 }
+
+Test(observe_threads, what_was_closed_under_a_thread_ends_at_exit)
+{
+    static const char request[] = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+    struct iovec iov = {(void *)(uintptr_t)request, sizeof request - 1};
+    struct otel_connection *c;
+    int pair[2];
+
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    c = otel_connection_open(pair[0], AF_UNIX, SOCK_STREAM, OTEL_ROLE_SERVER, NULL, 0);
+    otel_observe_received(c, pair[0], &iov, 1, iov.iov_len);
+    cr_assert(otel_direction_enter(&c->out));
+    otel_connection_close(pair[0]);
+    cr_assert_eq(otel_counter_sum(OTEL_COUNT_ENDED), 0);
+    otel_direction_leave(&c->out);
+    otel_connection_finish_all();
+    cr_assert_eq(otel_counter_sum(OTEL_COUNT_ENDED), 1);
+    expect_nothing_left();
+}
