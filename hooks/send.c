@@ -311,17 +311,13 @@ static ssize_t send_pieces(const struct otel_sending *s, const struct iovec *iov
     return OTEL_REAL(sendmsg)(s->at.fd, &message, s->at.flags | (s->done ? MSG_NOSIGNAL : 0));
 }
 
+/* By sendmsg(), too, which does the same on a socket and nothing to a file that took its number. */
 static ssize_t write_pieces(const struct otel_sending *s, const struct iovec *iov, size_t count)
 {
     struct otel_sending rest = {.at.fd = s->at.fd, .again = true, .done = s->done};
 
-    if (s->done) {
-        rest.at.flags = s->rw_flags & RWF_NOWAIT ? MSG_DONTWAIT : 0;
-        return send_pieces(&rest, iov, count);
-    }
-    if (s->rw_flags)
-        return OTEL_REAL(pwritev2)(s->at.fd, iov, (int)count, -1, s->rw_flags);
-    return OTEL_REAL(writev)(s->at.fd, iov, (int)count);
+    rest.at.flags = s->rw_flags & RWF_NOWAIT ? MSG_DONTWAIT : 0;
+    return send_pieces(&rest, iov, count);
 }
 
 /* Constant. */

@@ -127,6 +127,13 @@ static ssize_t step(struct otel_sending *s, const struct left *left, bool *full)
     if (otel_inject_prepare(c, s->at.fd, left->iov, left->count, left->len, &plan)) {
         count = otel_inject_pieces(&plan, left->iov, left->count, pieces, &total);
         n = s->calls->pieces(s, pieces, count);
+        if (n < 0 && errno == ENOTSOCK) {
+            otel_connection_verify(c, s->at.fd); /* closed unseen: forgets it */
+            n = s->calls->came(s);
+            otel_inject_done(&plan);
+            *full = true;
+            return n;
+        }
     } else if (s->again) {
         n = s->calls->pieces(s, left->iov, left->count);
     } else {

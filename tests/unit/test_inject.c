@@ -208,7 +208,8 @@ Test(inject, what_the_program_sends_is_not_sent_twice)
                         "GET / HTTP/1.1\r\nBaggage: mine=1\r\n"
                         "traceparent: %T\r\ntracestate: a=1,b=2\r\n\r\n");
     expect_by_all_sizes("GET / HTTP/1.1\r\ntraceState: m=1\r\ntraceparent: 00-" IDS "-01\r\n\r\n",
-                        "GET / HTTP/1.1\r\ntraceState: m=1\r\ntraceparent: %T\r\n\r\n");
+                        "GET / HTTP/1.1\r\ntraceState: m=1\r\ntraceparent: %T\r\n"
+                        "baggage: user=x\r\n\r\n");
     otel_context_detach(token);
 }
 
