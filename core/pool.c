@@ -21,20 +21,19 @@ static size_t round64(size_t n)
     return (n + 63) & ~(size_t)63;
 }
 
-/* Lays blocks, sequences, links and state out in one region of the largest size that is granted. */
+/* Lays blocks, links and state out in one region of the largest size that is granted. */
 static bool map_region(struct otel_pool *pool)
 {
     for (uint32_t count = pool->count; count >= SMALLEST; count /= 2) {
         size_t blocks = round64(pool->block_size * count);
-        size_t words = round64(sizeof(uint32_t) * count);
-        char *p = otel_sys.mmap(blocks + 2 * words + sizeof(struct otel_pool_state));
+        size_t links = round64(sizeof(struct otel_pool_link) * count);
+        char *p = otel_sys.mmap(blocks + links + sizeof(struct otel_pool_state));
 
         if (!p)
             continue;
         pool->count = count;
-        pool->seq = (_Atomic uint32_t *)(p + blocks);
-        pool->next = (_Atomic uint32_t *)(p + blocks + words);
-        pool->state = (struct otel_pool_state *)(p + blocks + 2 * words);
+        pool->link = (struct otel_pool_link *)(p + blocks);
+        pool->state = (struct otel_pool_state *)(p + blocks + links);
         atomic_store_explicit(&pool->base, p, memory_order_release);
         return true;
     }
@@ -65,7 +64,7 @@ static uint32_t pop(struct otel_pool *pool, uint32_t shard)
 
     while ((uint32_t)old) {
         uint32_t index = (uint32_t)old - 1;
-        uint64_t next = atomic_load_explicit(&pool->next[index], memory_order_relaxed);
+        uint64_t next = atomic_load_explicit(&pool->link[index].next, memory_order_relaxed);
         uint64_t tagged = ((old >> 32) + 1) << 32 | next;
 
         if (atomic_compare_exchange_weak_explicit(head, &old, tagged, memory_order_acq_rel,
@@ -82,7 +81,7 @@ static void push(struct otel_pool *pool, uint32_t shard, uint32_t index)
     uint64_t tagged;
 
     do {
-        atomic_store_explicit(&pool->next[index], (uint32_t)old, memory_order_relaxed);
+        atomic_store_explicit(&pool->link[index].next, (uint32_t)old, memory_order_relaxed);
         tagged = ((old >> 32) + 1) << 32 | (index + 1);
     } while (!atomic_compare_exchange_weak_explicit(head, &old, tagged, memory_order_acq_rel,
                                                     memory_order_relaxed));
@@ -124,10 +123,10 @@ uint64_t otel_pool_alloc(struct otel_pool *pool)
         return 0;
     /* While a block is allocated its link remembers whose list it goes back to: freed by the batch
      * thread, it returns to the thread that will want it next. */
-    atomic_store_explicit(&pool->next[found - 1], otel_shard(), memory_order_relaxed);
+    atomic_store_explicit(&pool->link[found - 1].next, otel_shard(), memory_order_relaxed);
     /* The block is ours alone: its sequence needs no read-modify-write. */
-    seq = atomic_load_explicit(&pool->seq[found - 1], memory_order_relaxed) + 1;
-    atomic_store_explicit(&pool->seq[found - 1], seq, memory_order_release);
+    seq = atomic_load_explicit(&pool->link[found - 1].seq, memory_order_relaxed) + 1;
+    atomic_store_explicit(&pool->link[found - 1].seq, seq, memory_order_release);
     return (uint64_t)seq << 32 | found;
 }
 
@@ -139,8 +138,8 @@ int otel_pool_free(struct otel_pool *pool, uint64_t handle)
 
     if (index == UINT32_MAX || !(seq & 1))
         return -ESTALE;
-    owner = atomic_load_explicit(&pool->next[index], memory_order_relaxed) % OTEL_SHARDS;
-    if (!atomic_compare_exchange_strong_explicit(&pool->seq[index], &seq, seq + 1,
+    owner = atomic_load_explicit(&pool->link[index].next, memory_order_relaxed) % OTEL_SHARDS;
+    if (!atomic_compare_exchange_strong_explicit(&pool->link[index].seq, &seq, seq + 1,
                                                  memory_order_acq_rel, memory_order_relaxed))
         return -ESTALE;
     push(pool, owner, index);
@@ -159,9 +158,9 @@ void otel_pool_reset(struct otel_pool *pool)
     /* Sequences go on: a handle copied from the parent must not name a block of the child. */
     used = atomic_load_explicit(&pool->state->fresh, memory_order_relaxed);
     for (uint32_t i = 0; i < used && i < pool->count; i++) {
-        uint32_t seq = atomic_load_explicit(&pool->seq[i], memory_order_relaxed);
+        uint32_t seq = atomic_load_explicit(&pool->link[i].seq, memory_order_relaxed);
 
-        atomic_store_explicit(&pool->seq[i], seq + (seq & 1), memory_order_relaxed);
+        atomic_store_explicit(&pool->link[i].seq, seq + (seq & 1), memory_order_relaxed);
     }
     for (unsigned i = 0; i < OTEL_SHARDS; i++)
         atomic_store_explicit(&pool->state->shard[i].head, 0, memory_order_relaxed);

@@ -27,13 +27,18 @@ struct otel_pool_state {
     _Alignas(64) _Atomic uint32_t fresh; /* blocks below were handed out at least once */
 };
 
+/* What is kept of a block, side by side: who asks for one of the two asks for the other. */
+struct otel_pool_link {
+    _Atomic uint32_t seq;
+    _Atomic uint32_t next; /* in its free list; while allocated, whose list that is */
+};
+
 struct otel_pool {
     size_t block_size;             /* bytes, constant */
     uint32_t count;                /* blocks wanted; lowered when the mapping is refused */
     _Atomic(char *) base;          /* the blocks; NULL until the first allocation */
-    _Atomic uint32_t *seq;         /* one a block, behind the blocks */
-    _Atomic uint32_t *next;        /* free-list links, behind seq */
-    struct otel_pool_state *state; /* behind next */
+    struct otel_pool_link *link;   /* one a block, behind the blocks */
+    struct otel_pool_state *state; /* behind the links */
     _Atomic uint32_t mapping;      /* 0 unmapped, 1 being mapped, 2 mapped, 3 refused */
 };
 
@@ -68,8 +73,8 @@ static inline void *otel_pool_get(struct otel_pool *pool, uint64_t handle)
 {
     uint32_t index = otel_pool_index(pool, handle);
 
-    if (index == UINT32_MAX ||
-        atomic_load_explicit(&pool->seq[index], memory_order_acquire) != (uint32_t)(handle >> 32))
+    if (index == UINT32_MAX || atomic_load_explicit(&pool->link[index].seq, memory_order_acquire) !=
+                                   (uint32_t)(handle >> 32))
         return NULL;
     return atomic_load_explicit(&pool->base, memory_order_relaxed) + index * pool->block_size;
 }
