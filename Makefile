@@ -118,7 +118,7 @@ demo:
 
 bench:
 	scripts/install-deps --build
-	$(MAKE) -s all $(BENCHES)
+	$(MAKE) -s all $(BUILD)/programs/sink $(BENCHES)
 	scripts/bench $(BUILD)
 
 # One program for each tests/fuzz/fuzz_*.c; a crash fails the target. FUZZ_SECONDS=n for each.

@@ -16,8 +16,8 @@ ROUNDS = 8
 Row = collections.namedtuple("Row", "what base ours added target met")
 
 
-def program(name):
-    return os.path.join(BUILD, "bench", name)
+def program(name, folder="bench"):
+    return os.path.join(BUILD, folder, name)
 
 
 class Sink:
@@ -29,8 +29,8 @@ class Sink:
 
     def __enter__(self):
         pin = [] if self.processor is None else ["taskset", "-c", str(self.processor)]
-        self.process = subprocess.Popen([*pin, program("sink")], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE)
+        self.process = subprocess.Popen([*pin, program("sink", "programs")],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.url = f"http://127.0.0.1:{int(self.process.stdout.readline())}"
         return self
 
