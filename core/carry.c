@@ -12,14 +12,19 @@ struct carry {
     char bytes[OTEL_TRACESTATE_MAX + OTEL_BAGGAGE_MAX]; /* tracestate, then baggage */
 };
 
-/* Handle of the process's own entry: index 0 is no pool handle, so they never meet. */
+/* Handles of the process's own entry and of the one kept over a fork: index 0 is no pool handle, so
+ * they never meet. */
 #define PROCESS ((uint64_t)1 << 32)
+#define KEPT ((uint64_t)2 << 32)
 
 /* Any thread; the pool is lock-free. Mapped when the first list arrives. */
 static struct otel_pool pool = OTEL_POOL(sizeof(struct carry), 1024);
 
 /* Written at start-up before any second thread, read-only afterwards. */
 static struct carry process;
+
+/* Written in a fork child by its first thread, while it has no other; read-only afterwards. */
+static struct carry kept;
 
 static void fill(struct carry *c, const char *tracestate, size_t tracestate_len,
                  const char *baggage, size_t baggage_len)
@@ -61,7 +66,9 @@ uint64_t otel_carry_process_new(const char *tracestate, size_t tracestate_len, c
 
 static const struct carry *find(uint64_t handle)
 {
-    return handle == PROCESS ? &process : otel_pool_get(&pool, handle);
+    if (handle == PROCESS)
+        return &process;
+    return handle == KEPT ? &kept : otel_pool_get(&pool, handle);
 }
 
 /* Copies bytes at offset; the handle is looked at again afterwards, because the owner may have
@@ -94,8 +101,26 @@ size_t otel_carry_baggage(uint64_t handle, char *out, size_t cap)
 
 void otel_carry_free(uint64_t handle)
 {
-    if (handle && handle != PROCESS)
+    if (handle && handle != PROCESS && handle != KEPT)
         otel_pool_free(&pool, handle);
+}
+
+size_t otel_carry_lengths(uint64_t handle, size_t *baggage_len)
+{
+    const struct carry *c = handle ? find(handle) : NULL;
+
+    *baggage_len = c ? c->baggage_len : 0;
+    return c ? c->tracestate_len : 0;
+}
+
+uint64_t otel_carry_keep(uint64_t handle)
+{
+    const struct carry *c = handle ? find(handle) : NULL;
+
+    if (!c || c == &process || c == &kept)
+        return c ? handle : 0;
+    fill(&kept, c->bytes, c->tracestate_len, c->bytes + c->tracestate_len, c->baggage_len);
+    return KEPT;
 }
 
 void otel_carry_reset(void)

@@ -24,10 +24,19 @@ uint64_t otel_carry_new(const char *tracestate, size_t tracestate_len, const cha
 size_t otel_carry_tracestate(uint64_t handle, char *out, size_t cap);
 size_t otel_carry_baggage(uint64_t handle, char *out, size_t cap);
 
+/* How long the two are; 0 each when there is none. Returns that of tracestate. Any thread. */
+size_t otel_carry_lengths(uint64_t handle, size_t *baggage_len);
+
 /* Frees; 0 and stale handles are ignored. */
 void otel_carry_free(uint64_t handle);
 
-/* Forgets all in a fork child, except the process's own (otel_carry_process_new). */
+/* In a fork child, before the reset, while it has one thread: keeps what handle names for as long
+ * as the process lives, and returns a handle for it; 0 when there is nothing. One only: the next
+ * call replaces it. */
+uint64_t otel_carry_keep(uint64_t handle);
+
+/* Forgets all in a fork child, except the process's own (otel_carry_process_new) and what was kept.
+ */
 void otel_carry_reset(void);
 
 /* As otel_carry_new, for the process's own parent: lives as long as the process, survives fork. */

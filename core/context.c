@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "core/carry.h"
 #include "core/generation.h"
 #include "core/pool.h"
 #include "core/serving.h"
@@ -22,6 +23,10 @@
 /* A caller further below than this is on another stack, a coroutine's: what was attached here is
  * not its context, and still stands when this stack goes on. */
 #define SAME_STACK ((uintptr_t)1 << 20)
+
+/* The cell of an implicit context that a fork child goes on with and that has none of its own yet:
+ * no handle, for its index is 0. */
+#define KEPT_CELL ((uint64_t)1 << 32)
 
 /* Any thread; the pools are lock-free. Mapped when first needed. */
 static struct otel_pool deeper_pool = OTEL_POOL(sizeof(struct otel_attached) * DEEPER, 64);
@@ -93,6 +98,16 @@ static void pop(void)
     otel_tls.depth--;
 }
 
+/* As a new thread does: valid until the child waits for work, or takes some itself. */
+static void go_on_in_child(void)
+{
+    struct otel_implicit kept = {.ctx = otel_tls.implicit.ctx, .cell = otel_context_cell_open()};
+
+    otel_tls.implicit.cell = 0;
+    if (kept.cell)
+        otel_context_inherit(&kept);
+}
+
 /* In a fork child what the thread had attached belongs to another process now. */
 static void note_generation(void)
 {
@@ -108,6 +123,8 @@ static void note_generation(void)
             otel_tls.stack[i].ctx.remote = true;
     }
     otel_tls.generation = generation;
+    if (otel_tls.implicit.cell == KEPT_CELL)
+        go_on_in_child();
 }
 
 /* Below the explicit ones. */
@@ -373,8 +390,33 @@ void otel_context_process_set(const struct otel_span_context *ctx)
         memset(&process_parent, 0, sizeof process_parent);
 }
 
+/* The lists of what is current, wherever else they are named. */
+static void keep_lists(const struct otel_span_context *current)
+{
+    uint64_t lists = current ? current->carry : 0;
+    uint64_t kept = otel_carry_keep(lists);
+
+    for (uint32_t i = 0; lists && i < otel_tls.depth && i < OTEL_CONTEXT_INLINE_DEPTH; i++)
+        if (otel_tls.stack[i].ctx.carry == lists)
+            otel_tls.stack[i].ctx.carry = kept;
+    if (lists && otel_tls.implicit.ctx.carry == lists)
+        otel_tls.implicit.ctx.carry = kept;
+}
+
+/* The thread that forked, as a rule: what it served it goes on with. */
 void otel_context_reset(void)
 {
+    enum otel_context_kind kind;
+    const struct otel_span_context *current = find_implicit(&kind);
+    uint64_t cell = kind == OTEL_CONTEXT_IMPLICIT ? KEPT_CELL : 0;
+
+    if (otel_tls.depth && otel_tls.depth <= OTEL_CONTEXT_INLINE_DEPTH)
+        current = &otel_tls.stack[otel_tls.depth - 1].ctx;
+    keep_lists(current);
+    otel_tls.implicit.cell = cell;
+    otel_tls.implicit.ctx.remote = true;
+    if (otel_span_context_valid(&process_parent))
+        process_parent.remote = true;
     otel_pool_reset(&deeper_pool);
     otel_pool_reset(&cells);
 }

@@ -7,7 +7,8 @@
  *  4. none: a new span is a root. An orphan is a gap, a wrong parent would be a lie.
  *
  * Threads: everything here concerns the calling thread, except cells, which any thread may close.
- * After fork the child keeps the contexts its thread had (they are ids, not records).
+ * After fork the child keeps the contexts its thread had (they are ids, not records) as remote
+ * ones; an implicit one as a new thread does, until the child waits for work.
  */
 #ifndef OTEL_CORE_CONTEXT_H
 #define OTEL_CORE_CONTEXT_H
@@ -100,7 +101,8 @@ void otel_context_return(const struct otel_context_saved *saved);
  * before any second thread. */
 void otel_context_process_set(const struct otel_span_context *ctx);
 
-/* Fork child: forgets cells and deep stacks. */
+/* Fork child: forgets cells and deep stacks, but for the context the thread serves, which goes on
+ * as an inherited one. Before the reset of carry.h. */
 void otel_context_reset(void);
 
 #endif

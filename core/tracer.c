@@ -35,8 +35,8 @@ static void after_fork(void)
     otel_counters_reset();
     otel_queue_reset();
     otel_store_reset();
-    otel_carry_reset();
     otel_context_reset();
+    otel_carry_reset();
     otel_serving_reset();
     otel_inbound_reset();
     otel_exchange_reset();

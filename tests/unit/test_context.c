@@ -6,10 +6,12 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "core/carry.h"
 #include "core/generation.h"
 
 static struct otel_span_context ctx(uint8_t n)
@@ -290,6 +292,52 @@ Test(context, a_fork_child_keeps_it_as_a_remote_one)
     waitpid(pid, &status, 0);
     cr_assert_eq(status, 0);
     cr_assert_not(otel_context_current()->remote);
+}
+
+/* The parent's exchange goes on in the child until the child waits for work. */
+static int look_in_child(void)
+{
+    const struct otel_span_context *c = otel_context_current();
+    char baggage[16];
+
+    if (!c || c->span_id[0] != 1 || !c->remote)
+        return 1;
+    if (otel_carry_baggage(c->carry, baggage, sizeof baggage) != 3 || memcmp(baggage, "a=b", 3))
+        return 2;
+    otel_context_wait();
+    return otel_context_current() ? 3 : 0;
+}
+
+static void reset_both(void)
+{
+    otel_context_reset();
+    otel_carry_reset();
+}
+
+Test(context, a_fork_child_goes_on_with_what_its_thread_served)
+{
+    struct otel_span_context a = ctx(1);
+    uint64_t cell = otel_context_cell_open();
+    int status;
+    pid_t pid;
+
+    otel_generation_init();
+    otel_generation_on_fork(reset_both);
+    a.carry = otel_carry_new(NULL, 0, "a=b", 3);
+    otel_context_implicit_set(&a, cell);
+    cr_assert_eq(current(), 1);
+    pid = fork();
+    if (!pid)
+        _exit(look_in_child());
+    waitpid(pid, &status, 0);
+    cr_assert_eq(status, 0, "%d", WEXITSTATUS(status));
+    cr_assert_not(otel_context_current()->remote);
+    otel_context_cell_close(cell);
+    pid = fork();
+    if (!pid)
+        _exit(otel_context_current() != NULL);
+    waitpid(pid, &status, 0);
+    cr_assert_eq(status, 0, "the exchange was over");
 }
 
 static void *hold(void *shared)
