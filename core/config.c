@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/config_row.h"
 #include "core/propagation.h"
@@ -81,6 +82,11 @@ void otel_config_warn(const char *name, const char *value, size_t len, const cha
 const char *otel_env_lookup(const char *name)
 {
     return getenv(name);
+}
+
+char **otel_env_array(void)
+{
+    return environ;
 }
 
 /* A row's value; NULL when it is unset, empty, or not to be read in a setuid process. */

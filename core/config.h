@@ -100,6 +100,8 @@ struct otel_config {
     bool keep_deepbind;         /* OTEL_AUTO_KEEP_DEEPBIND: leave RTLD_DEEPBIND in dlopen alone */
     bool private_fds;           /* OTEL_AUTO_PRIVATE_DESCRIPTORS, default true (privatefd.h) */
     bool command_args;          /* OTEL_AUTO_COMMAND_ARGS: add process.command_args */
+    bool follow;                /* OTEL_AUTO_FOLLOW=always (environment.h) */
+    bool process_span;          /* OTEL_AUTO_PROCESS_SPAN (process_span.h) */
     const char *disabled_hooks; /* OTEL_AUTO_DISABLE: families: "curl,sockets" */
 
     const char *traceparent; /* TRACEPARENT, TRACESTATE, BAGGAGE of this process */
@@ -121,6 +123,9 @@ void otel_config_warn(const char *name, const char *value, size_t len, const cha
 
 /* getenv, in the one file that calls it. */
 const char *otel_env_lookup(const char *name);
+
+/* The program's environ, as it stands now: to be compared with, and handed on. */
+char **otel_env_array(void);
 
 /* Is this hook family ("curl", "sockets", "sqlite") switched off? */
 bool otel_config_family_disabled(const char *family);

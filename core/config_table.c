@@ -54,6 +54,7 @@ static const struct otel_config_word protocols[] = {
 };
 
 static const struct otel_config_word compressions[] = {{"none", 0}, {"gzip", 1}, {NULL, 0}};
+static const struct otel_config_word follows[] = {{"never", 0}, {"always", 1}, {NULL, 0}};
 static const struct otel_config_word existing[] = {{"replace", 0}, {"keep", 1}, {NULL, 0}};
 
 static const struct otel_config_word db_texts[] = {
@@ -211,6 +212,12 @@ const struct otel_config_row otel_config_rows[] = {
         "give the export thread a descriptor table of its own", bool, TO(private_fds)),
     ROW("OTEL_AUTO_COMMAND_ARGS", "false", "", NO,
         "add process.command_args to the resource: they may carry secrets", bool, TO(command_args)),
+    ROW("OTEL_AUTO_FOLLOW", "never", "", NO,
+        "always: put LD_PRELOAD and OTEL_* back where a program clears its children's environment",
+        switch, TO(follow), .words = follows),
+    ROW("OTEL_AUTO_PROCESS_SPAN", "false", "", YES,
+        "a span for the process itself, from start to exit, with all it does below", bool,
+        TO(process_span)),
     ROW("OTEL_AUTO_DISABLE", "", "", YES,
         "comma list of hook families to leave out: curl, sockets, sqlite", text,
         TO(disabled_hooks)),

@@ -10,6 +10,7 @@
 #include "core/connection.h"
 #include "core/context.h"
 #include "core/counters.h"
+#include "core/environment.h"
 #include "core/exchange.h"
 #include "core/exporter.h"
 #include "core/fdtable.h"
@@ -18,6 +19,7 @@
 #include "core/inbound.h"
 #include "core/log.h"
 #include "core/privatefd.h"
+#include "core/process_span.h"
 #include "core/propagation.h"
 #include "core/queue.h"
 #include "core/route.h"
@@ -43,6 +45,7 @@ static void after_fork(void)
     otel_http_head_reset();
     otel_exporter_reset();
     otel_batch_reset();
+    otel_process_span_reset();
     atomic_flag_clear(&summed);
 }
 
@@ -92,7 +95,10 @@ void otel_tracer_start(const struct otel_platform *platform, bool secure)
         otel_log(OTEL_LOG_WARN, "no memory for the table of descriptors: sockets are not traced");
     otel_exporter_init(platform);
     otel_batch_init(platform);
+    otel_environment_init(otel_env_array());
     enabled = !otel_config.disabled;
+    if (enabled && otel_config.process_span)
+        otel_process_span_begin();
     otel_log(OTEL_LOG_DEBUG, "started%s", enabled ? "" : ", OTEL_SDK_DISABLED is true");
 }
 
@@ -146,19 +152,21 @@ bool otel_tracer_follows(void)
     return enabled && otel_fd_next(0, UINT32_MAX) >= 0;
 }
 
-void otel_tracer_leave(void)
+void otel_tracer_leave(int status)
 {
     if (!enabled || !otel_generation())
         return;
     otel_connection_finish_all();
+    otel_process_span_end(status);
     otel_tracer_flush();
 }
 
-void otel_tracer_stop(void)
+void otel_tracer_stop(int status)
 {
     if (!enabled || !otel_generation())
         return;
     otel_connection_finish_all();
+    otel_process_span_end(status);
     otel_batch_stop(otel_config.exit_timeout_ms);
     if (otel_log_once(&summed))
         print_sum();

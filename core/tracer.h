@@ -10,6 +10,9 @@
 
 #include "core/platform.h"
 
+/* The exit status of a process that ends in a way that does not tell. */
+#define OTEL_STATUS_UNKNOWN (-1)
+
 /* Settings, log, generation, propagation, process parent, store. No thread, no socket, no file.
  * Called once, in the constructor. secure: AT_SECURE process. */
 void otel_tracer_start(const struct otel_platform *platform, bool secure);
@@ -29,12 +32,13 @@ bool otel_tracer_follows(void);
  * may go on afterwards (an exec that fails). No-op when nothing waits or in a vfork child. */
 void otel_tracer_flush(void);
 
-/* Before _exit: the same, and first ends what is under way on connections. Not for exec, behind
- * which they go on. */
-void otel_tracer_leave(void);
+/* Before _exit: the same, and first ends what is under way on connections, and the process's span.
+ * Not for exec, behind which connections go on. status: what the parent will see, or
+ * OTEL_STATUS_UNKNOWN. */
+void otel_tracer_leave(int status);
 
 /* At exit, before the host's atexit handlers: ends what is under way, flush, end the thread, print
  * the sum when asked. Bounded; idempotent. */
-void otel_tracer_stop(void);
+void otel_tracer_stop(int status);
 
 #endif

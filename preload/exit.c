@@ -7,6 +7,7 @@
 
 #include "core/generation.h"
 #include "core/log.h"
+#include "core/process_span.h"
 #include "core/queue.h"
 #include "core/tls.h"
 #include "core/tracer.h"
@@ -21,29 +22,36 @@ static int (*program_main)(int argc, char **argv, char **envp);
 static bool is_ours_to_end(bool connections)
 {
     return otel_preload_active() && !otel_guard_inside() && otel_generation() != 0 &&
-           (!otel_tracer_idle() || (connections && otel_tracer_follows())) &&
+           (!otel_tracer_idle() || otel_process_span_open() ||
+            (connections && otel_tracer_follows())) &&
            otel_generation_is_owner();
 }
 
 /* connections: those that are open are a reason too. */
-static void guarded(void (*action)(void), bool connections)
+static void guarded(void (*action)(int status), int status, bool connections)
 {
     int saved = errno;
 
     if (is_ours_to_end(connections) && otel_guard_enter()) {
-        action();
+        action(status);
         otel_guard_leave();
     }
     errno = saved;
 }
 
+/* What a parent sees of a status. */
+static int code_of(int status)
+{
+    return status & 0xff;
+}
+
 void otel_exit_stop(void)
 {
-    guarded(otel_tracer_stop, true);
+    guarded(otel_tracer_stop, OTEL_STATUS_UNKNOWN, true);
 }
 
 /* First, for what is told now may be the first there is to export. */
-void otel_exit_end(void)
+void otel_exit_end(int status)
 {
     int saved = errno;
 
@@ -52,17 +60,48 @@ void otel_exit_end(void)
             (*f)();
     }
     errno = saved;
-    otel_exit_stop();
+    guarded(otel_tracer_stop, code_of(status), true);
+}
+
+static void flush(int unused)
+{
+    (void)unused;
+    otel_tracer_flush();
+}
+
+static void end_and_flush(int status)
+{
+    otel_process_span_end(status);
+    otel_tracer_flush();
 }
 
 void otel_exit_flush(void)
 {
-    guarded(otel_tracer_flush, false);
+    guarded(flush, OTEL_STATUS_UNKNOWN, false);
 }
 
-void otel_exit_leave(void)
+bool otel_exit_replace(int status)
 {
-    guarded(otel_tracer_leave, true);
+    bool open = otel_process_span_open();
+
+    guarded(end_and_flush, status, false);
+    return open && !otel_process_span_open();
+}
+
+void otel_exit_return(bool replaced)
+{
+    int saved = errno;
+
+    if (replaced && otel_generation() && otel_guard_enter()) {
+        otel_process_span_begin();
+        otel_guard_leave();
+    }
+    errno = saved;
+}
+
+void otel_exit_leave(int status)
+{
+    guarded(otel_tracer_leave, code_of(status), true);
 }
 
 /* Main is left by pthread_exit(), thrd_exit() or a cancellation, its frame being unwound. The
@@ -78,9 +117,16 @@ static void main_unwound(void *unused)
     otel_exit_stop();
 }
 
+static void at_exit(int status, void *unused)
+{
+    (void)unused;
+    guarded(otel_tracer_stop, code_of(status), true);
+}
+
+/* Among the handlers of atexit(), and told the status. */
 void otel_exit_register(void)
 {
-    atexit(otel_exit_stop);
+    on_exit(at_exit, NULL);
 }
 
 void otel_exit_last(void)
@@ -98,7 +144,7 @@ static int wrapped_main(int argc, char **argv, char **envp)
     pthread_cleanup_push(main_unwound, NULL);
     status = program_main(argc, argv, envp);
     pthread_cleanup_pop(0);
-    otel_exit_end();
+    otel_exit_end(status);
     return status;
 }
 

@@ -6,6 +6,7 @@
 #include <sys/auxv.h>
 
 #include "core/generation.h"
+#include "core/process_span.h"
 #include "core/tracer.h"
 #include "preload/elf.h"
 #include "preload/exit.h"
@@ -59,6 +60,8 @@ static void start_engine(void)
     otel_module_init();
     otel_tracer_start(&platform, getauxval(AT_SECURE) != 0);
     otel_generation_on_fork(otel_ownfd_forget);
+    if (otel_process_span_open())
+        otel_exit_register();
     otel_real_activate();
     __atomic_store_n(&otel_preload_is_active, true, __ATOMIC_RELAXED);
     for (void (*const *f)(void) = __start_otel_starts; f < __stop_otel_starts; f++)

@@ -46,6 +46,6 @@ int main(int argc, char **argv)
     otel_tracer_start(&platform, false);
     bench_pace(argc > 4 ? nothing : bench_span, NULL, strtoull(argv[2], NULL, 10), rate,
                rate ? 60 : 1);
-    otel_tracer_stop();
+    otel_tracer_stop(0);
     return 0;
 }

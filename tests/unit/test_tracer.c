@@ -24,8 +24,8 @@ Test(tracer, starts_and_stops_without_anything_to_do)
     otel_tracer_start(&platform, false);
     cr_assert(otel_tracer_enabled());
     otel_tracer_flush();
-    otel_tracer_stop();
-    otel_tracer_stop();
+    otel_tracer_stop(0);
+    otel_tracer_stop(0);
 }
 
 Test(tracer, disabled_records_nothing)
