@@ -7,6 +7,7 @@
 #include "core/clock.h"
 #include "core/config.h"
 #include "core/context.h"
+#include "core/counters.h"
 #include "core/http_span.h"
 #include "core/ids.h"
 #include "core/inbound.h"
@@ -160,8 +161,11 @@ struct otel_exchange *otel_exchange_begin(struct otel_connection *c, bool server
     uint64_t handle = otel_pool_alloc(&exchanges);
     struct otel_exchange *x = otel_pool_get(&exchanges, handle);
 
-    if (!x)
+    if (!x) {
+        otel_count(OTEL_COUNT_STARTED, 1);
+        otel_count(OTEL_COUNT_DROPPED_STORE_FULL, 1);
         return NULL;
+    }
     memset(x, 0, offsetof(struct otel_exchange, request));
     x->self = handle;
     x->connection = c->self;

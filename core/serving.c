@@ -34,6 +34,8 @@ struct slot {
 static struct slot slots[SLOTS];
 /* Where the search for a free slot begins; a hint. */
 static _Atomic uint32_t next_slot;
+/* Slots from here on were never taken, so a fork child need not look at them. Any thread. */
+static _Atomic uint32_t slots_used;
 /* Tags of left coroutines; any thread. They repeat after 2^32 switches. */
 static _Atomic uint32_t next_tag = FIRST_TAG;
 
@@ -77,6 +79,16 @@ static bool take(struct slot *slot)
                                                    memory_order_relaxed);
 }
 
+static void note_used(uint32_t number)
+{
+    uint32_t was = atomic_load_explicit(&slots_used, memory_order_relaxed);
+
+    while (was < number &&
+           !atomic_compare_exchange_weak_explicit(&slots_used, &was, number, memory_order_relaxed,
+                                                  memory_order_relaxed))
+        ;
+}
+
 static __attribute__((noinline)) uint32_t claim_slot(void)
 {
     uint32_t first = atomic_load_explicit(&next_slot, memory_order_relaxed);
@@ -86,6 +98,7 @@ static __attribute__((noinline)) uint32_t claim_slot(void)
 
         if (take(&slots[at])) {
             atomic_store_explicit(&next_slot, at + 1, memory_order_relaxed);
+            note_used(at + 1);
             return at + 1;
         }
     }
@@ -365,18 +378,24 @@ void otel_serving_unpark(uint64_t parked)
         otel_tls.serving_slot = (uint32_t)parked;
 }
 
+/* The next thread looks here first: threads that come and go share few slots. */
 void otel_serving_leave(void)
 {
-    struct slot *slot = slot_of(otel_tls.serving_slot);
+    uint32_t number = otel_tls.serving_slot;
+    struct slot *slot = slot_of(number);
 
     otel_tls.serving_slot = 0;
-    if (slot)
-        atomic_store_explicit(&slot->taken, FREE, memory_order_release);
+    if (!slot)
+        return;
+    atomic_store_explicit(&slot->taken, FREE, memory_order_release);
+    atomic_store_explicit(&next_slot, number - 1, memory_order_relaxed);
 }
 
 void otel_serving_reset(void)
 {
-    for (uint32_t i = 0; i < SLOTS; i++)
+    uint32_t used = atomic_load_explicit(&slots_used, memory_order_relaxed);
+
+    for (uint32_t i = 0; i < used; i++)
         if (atomic_load_explicit(&slots[i].taken, memory_order_relaxed) || sum(&slots[i].open))
             memset(&slots[i], 0, sizeof slots[i]);
     otel_tls.serving_slot = 0;

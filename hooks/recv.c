@@ -49,6 +49,7 @@ static inline bool only_counted(const struct receive *r, ssize_t n)
     struct otel_connection *c = r->c;
 
     if (n <= 0 || (r->flags & NOT_TAKEN) ||
+        atomic_load_explicit(&c->self, memory_order_relaxed) != r->handle ||
         atomic_load_explicit(&c->protocol, memory_order_relaxed) != OTEL_PROTOCOL_OTHER ||
         atomic_load_explicit(&c->bound_cell, memory_order_relaxed) != otel_tls.implicit.cell ||
         atomic_load_explicit(&c->connecting, memory_order_relaxed))
