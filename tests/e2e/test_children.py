@@ -128,6 +128,30 @@ class Children(TestCase):
                 got = self.differential([program("exits"), mode], shim_env=PROCESS_SPAN)
                 self.assertEqual(len(got.spans.roots()), 1, got.spans)
 
+    def test_request(self):
+        """A program run for a request, forked by the thread that serves it, is the request's."""
+        folder = self.folder()
+        os.chmod(folder, 0o755)  # Python runs it as nobody
+        os.mkdir(os.path.join(folder, "cgi-bin"))
+        script = os.path.join(folder, "cgi-bin", "x")
+        with open(script, "w", encoding="utf-8") as f:
+            f.write("#!/bin/sh\necho\necho ${TRACEPARENT:-none}\n")
+        os.chmod(script, 0o755)
+        got = self.differential(["/usr/bin/python3", "-c", (
+            "import http.server as h, threading, urllib.request\n"
+            "class H(h.CGIHTTPRequestHandler):\n"
+            "    def log_message(self, *a): pass\n"
+            "s = h.HTTPServer(('127.0.0.1', 0), H)\n"
+            "threading.Thread(target=s.serve_forever, daemon=True).start()\n"
+            "for i in range(3):\n"
+            "    u = 'http://127.0.0.1:%d/cgi-bin/x' % s.server_port\n"
+            "    print(urllib.request.urlopen(u).read().decode().strip())\n")],
+            cwd=folder, normalise=lambda out: re.sub(rb"none|00-[-0-9a-f]{52}", b"", out))
+        requests = got.spans.find(kind="server", http__request__method="GET")
+        self.assertEqual(len(requests), 3, got.spans)
+        self.assertEqual(sorted(got.stdout.decode().split()),
+                         sorted(s.traceparent for s in requests))
+
     def test_off(self):
         got = self.differential(["bash", "-c", "cat /etc/hostname | wc -c"])
         self.assertEqual(list(got.spans), [])

@@ -56,3 +56,23 @@ Test(carry, the_processs_own_survives_a_reset)
     otel_carry_free(mine);
     cr_assert_eq(otel_carry_baggage(mine, out, sizeof out), 3, "nobody frees it");
 }
+
+Test(carry, one_is_kept_over_the_reset_of_a_fork_child)
+{
+    char out[64];
+    size_t baggage_len;
+    uint64_t h = otel_carry_new("a=1", 3, "user=x", 6);
+    uint64_t kept = otel_carry_keep(h);
+
+    cr_assert_neq(kept, 0);
+    otel_carry_reset();
+    cr_assert_eq(otel_carry_tracestate(h, out, sizeof out), 0);
+    cr_assert_eq(otel_carry_lengths(kept, &baggage_len), 3);
+    cr_assert_eq(baggage_len, 6);
+    cr_assert_eq(otel_carry_baggage(kept, out, sizeof out), 6);
+    cr_assert_arr_eq(out, "user=x", 6);
+    cr_assert_eq(otel_carry_keep(kept), kept, "a grandchild");
+    cr_assert_eq(otel_carry_keep(h), 0, "stale");
+    cr_assert_eq(otel_carry_lengths(0, &baggage_len), 0);
+    cr_assert_eq(baggage_len, 0);
+}
