@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -22,17 +23,18 @@ static char buf[1 << 16];
 /* Bytes sent and not read yet; one-threaded, as all of this. */
 static unsigned waiting;
 static int sender = -1, receiver = -1;
+static int failed;
 
 static void write_device(void *fd)
 {
     if (write(*(int *)fd, buf, 1) < 0)
-        sender = -1;
+        failed = 1;
 }
 
 static void read_device(void *fd)
 {
     if (read(*(int *)fd, buf, 1) < 0)
-        sender = -1;
+        failed = 1;
 }
 
 static void drain(void)
@@ -81,22 +83,33 @@ static int connect_pair(void)
     return write(sender, &c, 1) == 1 && read(receiver, &c, 1) == 1 ? 0 : -1;
 }
 
+/* The connect() is a span, which starts the thread that exports, and libc's calls cost more in a
+ * process that has a second thread, whoever made it: natively there is to be one, too. */
+static void *idle(void *unused)
+{
+    pause();
+    return unused;
+}
+
 int main(void)
 {
     int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     double written, got, sent, received;
+    pthread_t thread;
 
-    if (fd < 0 || connect_pair())
+    if (fd < 0)
         return 1;
     bench_pin();
     written = bench_best(write_device, &fd, 1500, 256, 0);
     got = bench_best(read_device, &fd, 1500, 256, 0);
+    if (pthread_create(&thread, NULL, idle, NULL) || connect_pair())
+        return 1;
     cork(1);
     sent = bench_best(write_socket, NULL, 1500, 256, 0);
     cork(0);
     drain();
     received = bench_best(read_socket, NULL, 1500, 256, 0);
-    if (sender < 0)
+    if (failed)
         return 1;
     printf("%.2f %.2f %.2f %.2f\n", written, got, sent, received);
     return 0;
