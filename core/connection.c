@@ -29,11 +29,16 @@ static _Atomic uint32_t retired_next;
 /* Any thread: that there is no room is said once. */
 static atomic_flag said_full = ATOMIC_FLAG_INIT;
 
-struct otel_connection *otel_connection_get(uint64_t handle)
+static inline struct otel_connection *get(uint64_t handle)
 {
     struct otel_connection *c = otel_pool_get(&connections, handle);
 
     return c && atomic_load_explicit(&c->self, memory_order_acquire) == handle ? c : NULL;
+}
+
+struct otel_connection *otel_connection_get(uint64_t handle)
+{
+    return get(handle);
 }
 
 /* True: nobody is at work on it, nor will be: both directions stay taken. */
@@ -267,9 +272,10 @@ static struct otel_connection *classify(int fd)
     return otel_connection_get(word);
 }
 
-static struct otel_connection *current(uint64_t word)
+/* Asked by each call on a socket. */
+static inline struct otel_connection *current(uint64_t word)
 {
-    struct otel_connection *c = otel_connection_get(word);
+    struct otel_connection *c = get(word);
     uint32_t now = otel_generation();
 
     if (!c || !now)
@@ -280,7 +286,8 @@ static struct otel_connection *current(uint64_t word)
     return atomic_load_explicit(&c->generation, memory_order_acquire) == now ? c : NULL;
 }
 
-struct otel_connection *otel_connection_find_slow(int fd, uint64_t word)
+/* Not inlined into hooks: their short way is to stay short. */
+__attribute__((noinline)) struct otel_connection *otel_connection_find_slow(int fd, uint64_t word)
 {
     if (otel_guard_inside())
         return NULL;

@@ -123,12 +123,21 @@ static inline void told(const struct receive *r, struct otel_text call, ssize_t 
     errno = saved;
 }
 
-static void finish(const struct receive *r, struct otel_text call, void *buf, size_t len, ssize_t n)
+static __attribute__((noinline)) void finish_any(const struct receive *r, struct otel_text call,
+                                                 void *buf, size_t len, ssize_t n)
 {
     struct iovec iov = {buf, len};
 
     took(r, &iov, 1, n);
     told(r, call, n);
+}
+
+/* Of a connection that is not HTTP nothing but this is done. */
+static inline void finish(const struct receive *r, struct otel_text call, void *buf, size_t len,
+                          ssize_t n)
+{
+    if (r->started_ns || !only_counted(r, n))
+        finish_any(r, call, buf, len, n);
 }
 
 static void finish_vector(const struct receive *r, struct otel_text call, const struct iovec *iov,
@@ -192,16 +201,30 @@ static int finish_messages(const struct receive *r, struct mmsghdr *messages, in
     return n;
 }
 
+/* Behind a call of its own, so that a descriptor that does not concern us has no register saved. */
+#define TRACKED static __attribute__((noinline))
+
+TRACKED ssize_t tracked_read(struct otel_connection *c, int fd, void *buf, size_t len);
+TRACKED ssize_t tracked_recv(struct otel_connection *c, int fd, void *buf, size_t len, int flags);
+TRACKED ssize_t tracked_recvmsg(struct otel_connection *c, int fd, struct msghdr *message,
+                                int flags);
+TRACKED ssize_t tracked_readv(struct otel_connection *c, int fd, const struct iovec *iov,
+                              int count);
+
 OTEL_HOOK_LIBC(ssize_t, read, (int fd, void *buf, size_t len))
 {
     struct otel_connection *c = otel_connection_find(fd);
-    struct receive r;
-    ssize_t n;
 
     if (__builtin_expect(!c, 1))
         return OTEL_REAL(read)(fd, buf, len);
-    r = begin(c, fd, 0);
-    n = OTEL_REAL(read)(fd, buf, len);
+    return tracked_read(c, fd, buf, len);
+}
+
+static ssize_t tracked_read(struct otel_connection *c, int fd, void *buf, size_t len)
+{
+    struct receive r = begin(c, fd, 0);
+    ssize_t n = OTEL_REAL(read)(fd, buf, len);
+
     finish(&r, OTEL_TEXT("read"), buf, len, n);
     return n;
 }
@@ -223,13 +246,17 @@ OTEL_HOOK_LIBC(ssize_t, __read_chk, (int fd, void *buf, size_t len, size_t size)
 OTEL_HOOK_LIBC(ssize_t, recv, (int fd, void *buf, size_t len, int flags))
 {
     struct otel_connection *c = otel_connection_find(fd);
-    struct receive r;
-    ssize_t n;
 
     if (__builtin_expect(!c, 1))
         return OTEL_REAL(recv)(fd, buf, len, flags);
-    r = begin(c, fd, flags);
-    n = OTEL_REAL(recv)(fd, buf, len, flags);
+    return tracked_recv(c, fd, buf, len, flags);
+}
+
+static ssize_t tracked_recv(struct otel_connection *c, int fd, void *buf, size_t len, int flags)
+{
+    struct receive r = begin(c, fd, flags);
+    ssize_t n = OTEL_REAL(recv)(fd, buf, len, flags);
+
     finish(&r, OTEL_TEXT("recv"), buf, len, n);
     return n;
 }
@@ -283,11 +310,16 @@ OTEL_HOOK_LIBC(ssize_t, __recvfrom_chk,
 OTEL_HOOK_LIBC(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags))
 {
     struct otel_connection *c = otel_connection_find(fd);
-    struct receive r;
 
     if (__builtin_expect(!c, 1))
         return with_descriptors(message, OTEL_REAL(recvmsg)(fd, message, flags));
-    r = begin(c, fd, flags);
+    return tracked_recvmsg(c, fd, message, flags);
+}
+
+static ssize_t tracked_recvmsg(struct otel_connection *c, int fd, struct msghdr *message, int flags)
+{
+    struct receive r = begin(c, fd, flags);
+
     return finish_message(&r, message, OTEL_REAL(recvmsg)(fd, message, flags));
 }
 
@@ -312,13 +344,17 @@ OTEL_HOOK_LIBC(int, recvmmsg,
 OTEL_HOOK_LIBC(ssize_t, readv, (int fd, const struct iovec *iov, int count))
 {
     struct otel_connection *c = otel_connection_find(fd);
-    struct receive r;
-    ssize_t n;
 
     if (__builtin_expect(!c, 1))
         return OTEL_REAL(readv)(fd, iov, count);
-    r = begin(c, fd, 0);
-    n = OTEL_REAL(readv)(fd, iov, count);
+    return tracked_readv(c, fd, iov, count);
+}
+
+static ssize_t tracked_readv(struct otel_connection *c, int fd, const struct iovec *iov, int count)
+{
+    struct receive r = begin(c, fd, 0);
+    ssize_t n = OTEL_REAL(readv)(fd, iov, count);
+
     finish_vector(&r, OTEL_TEXT("readv"), iov, count, n);
     return n;
 }
