@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * bytes: ns of CPU for write() and read() of one byte, on a device (never tracked) and on a TCP
- * connection of loopback that does not speak HTTP. Run natively and under the shim; the difference
- * is the hook. What such a call costs the kernel has to be small and the same each time: the sender
- * is corked, the receiver has bytes waiting. Rounds in which that has to be set up anew are never
- * the best.
+ * connection of loopback that does not speak HTTP; each first by the name that nothing interposes
+ * (__write, __read), then by the usual one. Run under the shim, the difference is the hook: of some
+ * ns in some hundred, which two processes differ by without it. The two take turns, round by round.
+ *
+ * What such a call costs the kernel has to be small and the same each time: the sender is corked,
+ * the receiver has bytes waiting. Rounds in which that has to be set up anew are never the best.
  */
 // PROGRAM
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -25,16 +26,27 @@ static unsigned waiting;
 static int sender = -1, receiver = -1;
 static int failed;
 
+ssize_t __read(int fd, void *to, size_t len);
+ssize_t __write(int fd, const void *from, size_t len);
+
+static void write_device_bare(void *fd)
+{
+    failed |= __write(*(int *)fd, buf, 1) < 0;
+}
+
 static void write_device(void *fd)
 {
-    if (write(*(int *)fd, buf, 1) < 0)
-        failed = 1;
+    failed |= write(*(int *)fd, buf, 1) < 0;
+}
+
+static void read_device_bare(void *fd)
+{
+    failed |= __read(*(int *)fd, buf, 1) < 0;
 }
 
 static void read_device(void *fd)
 {
-    if (read(*(int *)fd, buf, 1) < 0)
-        failed = 1;
+    failed |= read(*(int *)fd, buf, 1) < 0;
 }
 
 static void drain(void)
@@ -44,20 +56,42 @@ static void drain(void)
     waiting = 0;
 }
 
+static void wrote(ssize_t n)
+{
+    if (n == 1 && ++waiting == PILE)
+        drain();
+}
+
+static void write_socket_bare(void *unused)
+{
+    (void)unused;
+    wrote(__write(sender, buf, 1));
+}
+
 static void write_socket(void *unused)
 {
     (void)unused;
-    if (write(sender, buf, 1) == 1 && ++waiting == PILE)
-        drain();
+    wrote(write(sender, buf, 1));
+}
+
+static void fill(void)
+{
+    if (!waiting && send(sender, buf, PILE, 0) == PILE)
+        waiting = PILE;
+}
+
+static void read_socket_bare(void *unused)
+{
+    (void)unused;
+    fill();
+    waiting -= __read(receiver, buf, 1) == 1;
 }
 
 static void read_socket(void *unused)
 {
     (void)unused;
-    if (!waiting && send(sender, buf, PILE, 0) == PILE)
-        waiting = PILE;
-    if (read(receiver, buf, 1) == 1)
-        waiting--;
+    fill();
+    waiting -= read(receiver, buf, 1) == 1;
 }
 
 static void cork(int on)
@@ -83,34 +117,38 @@ static int connect_pair(void)
     return write(sender, &c, 1) == 1 && read(receiver, &c, 1) == 1 ? 0 : -1;
 }
 
-/* The connect() is a span, which starts the thread that exports, and libc's calls cost more in a
- * process that has a second thread, whoever made it: natively there is to be one, too. */
-static void *idle(void *unused)
+/* Prints the best of each. */
+static void compare(void (*bare)(void *), void (*hooked)(void *), void *arg)
 {
-    pause();
-    return unused;
+    double least[2] = {1e12, 1e12};
+
+    for (int r = 0; r < 1500; r++) {
+        for (int i = 0; i < 2; i++) {
+            int which = (r + i) % 2; /* each is the first of a round as often */
+            double took = bench_best(which ? hooked : bare, arg, 1, 256, 0);
+
+            least[which] = took < least[which] ? took : least[which];
+        }
+    }
+    printf("%.2f %.2f ", least[0], least[1]);
 }
 
 int main(void)
 {
     int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    double written, got, sent, received;
-    pthread_t thread;
 
     if (fd < 0)
         return 1;
     bench_pin();
-    written = bench_best(write_device, &fd, 1500, 256, 0);
-    got = bench_best(read_device, &fd, 1500, 256, 0);
-    if (pthread_create(&thread, NULL, idle, NULL) || connect_pair())
+    compare(write_device_bare, write_device, &fd);
+    compare(read_device_bare, read_device, &fd);
+    if (connect_pair())
         return 1;
     cork(1);
-    sent = bench_best(write_socket, NULL, 1500, 256, 0);
+    compare(write_socket_bare, write_socket, NULL);
     cork(0);
     drain();
-    received = bench_best(read_socket, NULL, 1500, 256, 0);
-    if (failed)
-        return 1;
-    printf("%.2f %.2f %.2f %.2f\n", written, got, sent, received);
-    return 0;
+    compare(read_socket_bare, read_socket, NULL);
+    puts("");
+    return failed;
 }
