@@ -289,13 +289,15 @@ Test(serving, counts_come_out_even)
     otel_serving_end(own);
 }
 
-Test(serving, a_child_starts_with_nothing)
+Test(serving, a_child_goes_on_until_it_waits_and_has_nothing_open)
 {
     served(1);
     otel_context_reset();
     otel_serving_reset();
-    cr_assert_eq(kind(), OTEL_CONTEXT_NONE);
+    cr_assert_eq(kind(), OTEL_CONTEXT_IMPLICIT);
     cr_assert_eq(otel_serving_open(), 0);
+    otel_context_wait();
+    cr_assert_eq(kind(), OTEL_CONTEXT_NONE);
     served(2);
     cr_assert_eq(otel_serving_open(), 1);
 }
