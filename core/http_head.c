@@ -9,6 +9,8 @@
 
 #define BLOCKS 1024 /* heads that come in pieces at one time */
 #define NAME_MAX_LEN 63
+#define OF_RESPONSE 1 /* values of otel_http_head.used */
+#define OF_REQUEST 2
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 /* Of heads in pieces. Lock-free (pool.h). */
@@ -151,6 +153,7 @@ bool otel_http_head_wants_response(const char *name, size_t len)
 void otel_http_head_start(struct otel_http_head *head, const struct otel_http1 *parser,
                           const struct otel_http1_text *text)
 {
+    head->used = parser->response ? OF_RESPONSE : OF_REQUEST;
     head->minor = parser->minor;
     if (parser->response) {
         head->status = parser->status;
@@ -176,6 +179,7 @@ void otel_http_head_add(struct otel_http_head *head, bool response,
 {
     const size_t *offset;
 
+    head->used = response ? OF_RESPONSE : OF_REQUEST;
     if (response) {
         add_captured(head, &response_capture, text);
         return;
@@ -265,6 +269,8 @@ void otel_http_head_keep(struct otel_http_head *head)
         &head->forwarded, &head->forwarded_for, &head->forwarded_host, &head->forwarded_proto,
         &head->upgrade};
 
+    if (!head->used)
+        return;
     /* What propagates comes first; two traceparents are none (propagation.h) */
     if (!keep_text(head, &e->traceparent))
         e->traceparents = 2;
@@ -279,15 +285,18 @@ void otel_http_head_keep(struct otel_http_head *head)
 
 void otel_http_head_clear(struct otel_http_head *head)
 {
-    const size_t first = offsetof(struct otel_http_head, extract.tracestate);
+    const size_t response = offsetof(struct otel_http_head, method);
+    const size_t request = offsetof(struct otel_http_head, extract.tracestate);
 
+    if (!head->used)
+        return;
     if (head->block)
         otel_pool_free(&blocks, head->block);
     /* the arrays, most of the head by far, are not read behind their counts */
-    memset(head, 0, first);
-    head->captured_count = 0;
-    head->block = 0;
-    head->block_used = 0;
+    if (head->used == OF_REQUEST)
+        memset(head, 0, request);
+    else
+        memset(head, 0, response);
 }
 
 void otel_http_head_reset(void)

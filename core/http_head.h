@@ -19,19 +19,21 @@
 #define OTEL_HTTP_HEAD_BLOCK 16384 /* bytes of slices a head in pieces can keep */
 #define OTEL_HTTP_CAPTURED_MAX 16  /* captured headers kept of one head */
 
+/* What a response has stands first, and the arrays last: little of a head is touched as a rule. */
 struct otel_http_head {
-    struct otel_text method, target;
+    uint8_t used; /* since it was cleared something was put into it: 1, of a request: 2 */
     uint8_t minor;
     uint16_t status; /* of a response */
+    uint32_t block_used;
+    uint64_t block; /* handle of the block that holds the slices, 0: they are the caller's */
+    size_t captured_count;
+    struct otel_text method, target; /* of a request */
     struct otel_text host, user_agent, forwarded, forwarded_for, forwarded_host, forwarded_proto;
     struct otel_text upgrade;    /* of a request */
     struct otel_extract extract; /* traceparent and kin (propagation.h) */
-    size_t captured_count;
     struct {
         struct otel_text name, value; /* name in lower case: constant memory */
     } captured[OTEL_HTTP_CAPTURED_MAX];
-    uint64_t block; /* handle of the block that holds the slices, 0: they are the caller's */
-    uint32_t block_used;
 };
 
 /* Reads OTEL_AUTO_HTTP_CAPTURE_REQUEST_HEADERS and _RESPONSE_HEADERS. Once, at start-up. */

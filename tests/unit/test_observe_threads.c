@@ -276,11 +276,13 @@ static uint32_t free_cells(void)
 static uint32_t free_heads(void)
 {
     static struct otel_http_head head;
+    struct otel_http1 parser = {.response = false};
     uint32_t n = 0;
 
     for (;; n++) {
         memset(&head, 0, sizeof head);
-        head.method = OTEL_TEXT("GET");
+        otel_http_head_start(&head, &parser,
+                             &(struct otel_http1_text){OTEL_TEXT("GET"), OTEL_TEXT("/")});
         otel_http_head_keep(&head);
         if (!head.block)
             return n;
