@@ -18,6 +18,8 @@
 #define SIGNAL_BIT(n) (1ULL << ((n)-1))
 #define WRITE_SIGNALS (SIGNAL_BIT(SIGPIPE) | SIGNAL_BIT(SIGXFSZ))
 
+#define MAPPING_WAIT_NS (INT64_C(50) * 1000 * 1000)
+
 /* libc's syscall() reports failure by -1 and errno; the host's errno is put back. */
 static long result_of(long ret, int saved_errno)
 {
@@ -235,11 +237,20 @@ int otel_sys_write_quiet(int fd, const void *buf, size_t n)
     return err;
 }
 
+static int64_t mono_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
 uint32_t otel_sys_await_mapping(_Atomic uint32_t *state, uint32_t busy, uint32_t refused)
 {
     uint32_t now = atomic_load_explicit(state, memory_order_acquire);
 
-    for (int turn = 0; now == busy && turn < 500; turn++) {
+    /* On a busy machine the mapping thread may be out for some of the scheduler's turns. */
+    for (int64_t end = mono_ns() + MAPPING_WAIT_NS; now == busy && mono_ns() < end;) {
         sched_yield();
         now = atomic_load_explicit(state, memory_order_acquire);
     }

@@ -53,10 +53,10 @@ int otel_sys_write_all(int fd, const void *buf, size_t n);
  * without the SIGPIPE or SIGXFSZ that would kill the host for a line of ours. */
 int otel_sys_write_quiet(int fd, const void *buf, size_t n);
 
-/* Gives way until *state is no longer busy, for some hundred turns at the most; returns what it
- * then is. For regions mapped by whichever thread comes first. Still busy after that (a fork child
- * whose mapping thread stayed behind, or a signal handler that interrupted it): it becomes refused,
- * so that nobody waits again; a mapper that comes back overrules. */
+/* Gives way until *state is no longer busy, for 50 ms at the most; returns what it then is. For
+ * regions mapped by whichever thread comes first. Still busy after that (a fork child whose mapping
+ * thread stayed behind, or a signal handler that interrupted it): it becomes refused, so that
+ * nobody waits again; a mapper that comes back overrules. */
 uint32_t otel_sys_await_mapping(_Atomic uint32_t *state, uint32_t busy, uint32_t refused);
 
 #endif
