@@ -50,7 +50,7 @@ Test(process_span, another_begins_below_one_that_ended_too_early)
     otel_process_span_begin();
     cr_assert(otel_process_span_open());
     cr_assert_arr_eq(otel_context_current()->trace_id, first.trace_id, OTEL_TRACE_ID_LEN);
-    cr_assert_arr_neq(otel_context_current()->span_id, first.span_id, OTEL_SPAN_ID_LEN);
+    cr_assert(memcmp(otel_context_current()->span_id, first.span_id, OTEL_SPAN_ID_LEN) != 0);
 }
 
 Test(process_span, one_that_is_not_sampled_is_passed_on)
