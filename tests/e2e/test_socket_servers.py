@@ -322,7 +322,7 @@ class Python(ServerCase):
             port = free_port()
             return {"cmd": [PYTHON, "-u", "-m", "http.server", str(port), "--bind", "127.0.0.1",
                             "--directory", f"{folder}/site", "--protocol", "HTTP/1.1"],
-                    "port": port, "signal": signal.SIGINT}
+                    "port": port, "signal": signal.SIGTERM}
         self.quiet = False
         asks = FILES + [Ask("GET /"), Ask("DELETE /page.txt", status=501)]
         self.serve(start, separately, asks)
