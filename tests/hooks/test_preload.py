@@ -167,6 +167,16 @@ class Preload(TestCase):
                         "-x", "none", *arguments], input=text.encode(), check=True)
         return path
 
+    # Functions that libc has in several versions.
+
+    def test_a_program_linked_long_ago(self):
+        script = os.path.join(self.folder(), "script")
+        with open(script, "w") as f:
+            f.write("echo run by a shell\nexit 3\n")
+        os.chmod(script, 0o755)
+        got = self.differential([program("old_versions"), script])
+        self.assertIn(b"posix_spawn: ran 3", got.stdout)
+
     # Us more than once, and beside others.
 
     def test_named_twice(self):
