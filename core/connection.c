@@ -16,6 +16,7 @@
 #include "core/tls.h"
 
 #define RETIRED 64 /* power of two */
+#define TRUSTED_NS (UINT64_C(100) * 1000 * 1000)
 
 /* Lock-free (pool.h). Mapped at the first connection. */
 static struct otel_pool connections = OTEL_POOL(sizeof(struct otel_connection), OTEL_CONNECTIONS);
@@ -399,6 +400,16 @@ bool otel_connection_verify(struct otel_connection *c, int fd)
     if (handle && otel_fd_get(fd) == handle)
         otel_connection_close(fd);
     return false;
+}
+
+bool otel_connection_trusted(struct otel_connection *c, int fd, uint64_t now_ns)
+{
+    if (c->verified_ns && !c->inherited && !c->in.ended && now_ns - c->verified_ns < TRUSTED_NS)
+        return true;
+    if (!otel_connection_verify(c, fd))
+        return false;
+    c->verified_ns = now_ns;
+    return true;
 }
 
 void otel_connection_renew(struct otel_connection *c)

@@ -115,8 +115,9 @@ struct otel_connection {
     _Atomic uint32_t queued, answered; /* put in, taken out, modulo 2^32 */
     _Atomic uint64_t requesting;       /* whose request is being read or sent (exchange.c) */
 
-    uint32_t exchanges;   /* begun on this connection so far */
-    uint64_t verified_ns; /* when the socket was found to be the same last (observe.c), 0 never */
+    uint32_t exchanges; /* begun on this connection so far */
+    uint64_t
+        verified_ns; /* when the socket was found to be the same last (connection.c), 0 never */
     _Atomic uint64_t completed_turn; /* otel_serving_turn() when a response was complete last */
     _Atomic uint64_t completed_cell; /* whose that was */
 
@@ -184,6 +185,15 @@ void otel_connection_confine(void);
  * word is dropped (what was under way ends as lost) and the answer is false. The first call
  * remembers the identity. Keeps errno. */
 bool otel_connection_verify(struct otel_connection *c, int fd);
+
+/* The same before each request, for less: one answer holds for a tenth of a second, now_ns being
+ * CLOCK_MONOTONIC. By who holds the request's direction.
+ *
+ * To be wrong meanwhile, a socket has to be closed by a call we do not see, without that its end
+ * was read, and another one has to take its number by such a call. Then facts of a span are wrong
+ * (who is at the other end). No file is changed: bytes of ours go out by sendmsg(), which only
+ * sockets take. Who is known to get sockets unseen is always asked for. */
+bool otel_connection_trusted(struct otel_connection *c, int fd, uint64_t now_ns);
 
 /* In a fork child, at first use: what is under way is the parent's. Between messages following goes
  * on; in the middle of one the connection is lost. Cheap when the generation is unchanged. */

@@ -30,9 +30,6 @@ bool otel_inject_wanted(const struct otel_connection *c, size_t len)
     return c->role == OTEL_ROLE_CLIENT && !otel_http1_skips(&c->out.http, len);
 }
 
-/* How long a socket that was found to be the same is taken for the same. */
-#define TRUSTED_NS (UINT64_C(100) * 1000 * 1000)
-
 /* --- the plan --------------------------------------------------------------------------------- */
 
 static void edit(struct otel_inject_plan *plan, size_t at, size_t drop, const char *bytes,
@@ -201,21 +198,6 @@ static struct otel_inject_scan scan_of(const struct otel_connection *c, const st
     };
 }
 
-/* Is the descriptor still the socket it was? One answer holds for a moment: the question is a
- * system call. A file is never changed meanwhile, for our bytes go out by sendmsg(), which only
- * sockets take; and what goes to another socket is a request all the same. */
-static bool trusted(struct otel_connection *c, int fd)
-{
-    uint64_t now = otel_clock_mono_ns();
-
-    if (c->verified_ns && !c->inherited && !c->in.ended && now - c->verified_ns < TRUSTED_NS)
-        return true;
-    if (!otel_connection_verify(c, fd))
-        return false;
-    c->verified_ns = now;
-    return true;
-}
-
 /* What the scan found becomes edits. False: the descriptor is another socket by now. */
 static bool decide(struct otel_connection *c, int fd, const struct otel_inject_scan *s,
                    struct otel_inject_plan *plan)
@@ -225,7 +207,7 @@ static bool decide(struct otel_connection *c, int fd, const struct otel_inject_s
     bool lines = s->closes && !(s->state.seen & OTEL_SEEN_UNTOUCHED);
     struct otel_exchange *x;
 
-    if ((value || lines) && !trusted(c, fd))
+    if ((value || lines) && !otel_connection_trusted(c, fd, otel_clock_mono_ns()))
         return false;
     if (s->began)
         x = otel_exchange_outgoing(c, fd);

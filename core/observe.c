@@ -15,9 +15,6 @@
 /* Lines that come in pieces; any thread, mapped when first needed. */
 static struct otel_pool spills = OTEL_POOL(OTEL_HTTP1_SPILL_SIZE, 512);
 
-/* How long a socket that was found to be the same is taken for the same. */
-#define TRUSTED_NS (UINT64_C(100) * 1000 * 1000)
-
 /* One chunk of bytes on its way through a parser. */
 struct chunk {
     struct otel_connection *c;
@@ -249,25 +246,12 @@ static void keep_heads(struct chunk *k)
         otel_http_head_keep(k->request ? &x->request : &x->response);
 }
 
-/* Before anything is decided: the first byte of a message on a socket that may be another by now.
- * Of a server only the facts of a span hang on it (no byte is changed, and a parent stands in the
- * bytes themselves), and the question costs a fifth of a request: one answer holds for a moment.
- * To be wrong within that moment, a program that accepted a connection by a call we see would have
- * to close it by one that we do not, without having read its end, and have its successor by
- * another such call at the same number. Who is known to get sockets that way is always asked for.
- */
+/* Before anything is decided: the first byte of a request on a socket that may be another by now. A
+ * client's was asked for before it was sent (inject.h). */
 static bool trusted(struct chunk *k)
 {
-    struct otel_connection *c = k->c;
-
-    if (c->role != OTEL_ROLE_SERVER || !k->request || !otel_http1_idle(&k->d->http))
-        return true;
-    if (c->verified_ns && !c->inherited && !c->in.ended && now(k) - c->verified_ns < TRUSTED_NS)
-        return true;
-    if (!otel_connection_verify(c, k->fd))
-        return false;
-    c->verified_ns = now(k);
-    return true;
+    return k->c->role != OTEL_ROLE_SERVER || !k->request || !otel_http1_idle(&k->d->http) ||
+           otel_connection_trusted(k->c, k->fd, now(k));
 }
 
 /* --- a connection that speaks something else -------------------------------------------------- */

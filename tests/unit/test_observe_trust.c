@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * How long a server's socket is taken for the same: observe.c asks the kernel at the first byte of
+ * How long a server's socket is taken for the same: the kernel is asked at the first byte of
  * a request, unless it did a moment ago and nothing speaks against it.
  */
 #include "core/observe.h"
