@@ -5,7 +5,7 @@
  * the call would have given for the program's bytes.
  *
  * As it came is the rule: the program may live in a sandbox that knows its system calls. Only what
- * gets bytes of ours goes out by sendmsg() or writev().
+ * gets bytes of ours goes out by sendmsg().
  *
  * Threads: any. The connection's out direction is held while a request head is sent, also during
  * the real call: of two threads that send at once one passes, and the connection is given up. A

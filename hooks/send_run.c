@@ -189,10 +189,12 @@ static bool measure(struct left *left, const struct iovec *iov, size_t count)
 
 /* A byte beside the stream is no byte of a head; and of pages the kernel goes on reading after the
  * call, ours would be gone: a part of the call without that flag would make one notification less
- * than the program counts. What is owed goes out all the same. */
+ * than the program counts. Flags of pwritev2() that sendmsg() has not may be refused by the kernel.
+ * What is owed goes out all the same. */
 static bool untouched(const struct otel_sending *s)
 {
-    return (s->at.flags & (MSG_OOB | MSG_ZEROCOPY)) && !s->at.c->owed.pending;
+    return ((s->at.flags & (MSG_OOB | MSG_ZEROCOPY)) || (s->rw_flags & ~RWF_NOWAIT)) &&
+           !s->at.c->owed.pending;
 }
 
 ssize_t otel_send_run(struct otel_sending *s, const struct iovec *iov, size_t count)

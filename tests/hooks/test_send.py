@@ -168,6 +168,14 @@ class Send(TestCase):
             self.assertEqual((span.trace_id, span.parent_id),
                              (THEIRS[:32].decode(), THEIRS[33:49].decode()))
 
+    def test_a_file_that_took_the_number_is_not_changed(self):
+        peer = Peer()
+        self.addCleanup(peer.close)
+        got = self.differential([program("stale"), str(peer.port), self.folder()])
+        self.assertEqual(got.stdout.count(b"GET /file HTTP/1.1\r\nHost: h\r\n\r\n--"), 3)
+        asked = [s for s in got.spans if s.attrs.get("url.full", "").endswith("/asked")]
+        self.assertEqual([s.attrs["http.response.status_code"] for s in asked], [200] * 4)
+
     def test_keep(self):
         _, native, shim = self.both_ways("own", {"OTEL_AUTO_EXISTING_TRACEPARENT": "keep"})
         self.assertEqual(shim, native)
