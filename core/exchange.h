@@ -43,8 +43,7 @@ struct otel_exchange {
     _Atomic bool response_begun;
     bool head_request, connect_request; /* method HEAD, CONNECT; known behind head_done */
     bool upgrade;                       /* the request asks for another protocol; the same */
-    bool unseen;                        /* no span, only framing: OTEL_AUTO_DISABLE, no room */
-    uint64_t start_ns, last_ns;
+    uint64_t start_ns;
     struct otel_span span;
     uint8_t span_id[OTEL_SPAN_ID_LEN]; /* chosen when the exchange begins */
     struct otel_span_context remote;   /* server: the parent that came in, invalid: none */
@@ -63,7 +62,7 @@ struct otel_exchange {
 
 /* The exchange whose request head is being sent, begun now when the connection is between messages.
  * Chooses its parent (connection-bound and current context, serving.h). NULL: no room. */
-struct otel_exchange *otel_exchange_outgoing(struct otel_connection *c, int fd);
+struct otel_exchange *otel_exchange_outgoing(struct otel_connection *c);
 
 /* The program's own head carries ctx: it becomes the parent, or the server exchange that received
  * exactly this does. Before …_context only. */

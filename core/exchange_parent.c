@@ -88,11 +88,10 @@ static void choose_parent(struct otel_exchange *x, const struct otel_connection 
         x->parent = *current;
 }
 
-struct otel_exchange *otel_exchange_outgoing(struct otel_connection *c, int fd)
+struct otel_exchange *otel_exchange_outgoing(struct otel_connection *c)
 {
     struct otel_exchange *x = otel_exchange_requesting(c);
 
-    (void)fd;
     if (x && !x->request_done) {
         if (!x->sent)
             x->start_ns = otel_clock_mono_ns();

@@ -210,10 +210,10 @@ static bool decide(struct otel_connection *c, int fd, const struct otel_inject_s
     if ((value || lines) && !otel_connection_trusted(c, fd, otel_clock_mono_ns()))
         return false;
     if (s->began)
-        x = otel_exchange_outgoing(c, fd);
+        x = otel_exchange_outgoing(c);
     else
         x = value || lines ? otel_exchange_requesting(c) : NULL;
-    if (!x || x->unseen || x->request_done) /* answered before it was complete: no span to name */
+    if (!x || x->request_done) /* answered before it was complete: no span to name */
         return true;
     if (value)
         edit_value(plan, x, v);

@@ -72,7 +72,7 @@ static bool request_event(struct chunk *k, enum otel_http1_event event,
 
     if (event == OTEL_HTTP1_BEGIN) {
         if (k->c->role == OTEL_ROLE_CLIENT)
-            x = otel_exchange_outgoing(k->c, k->fd);
+            x = otel_exchange_outgoing(k->c);
         else
             x = otel_exchange_begin(k->c, true, now(k));
         if (!x)

@@ -38,8 +38,8 @@ void otel_observe_sent_unseen(struct otel_connection *c, int fd, size_t n);
 
 /* A call gave 0 (EOF; error 0) or failed with error; EAGAIN, EINTR and the like are ignored here.
  */
-void otel_observe_receive_end(struct otel_connection *c, int fd, int error);
-void otel_observe_send_end(struct otel_connection *c, int fd, int error);
+void otel_observe_receive_end(struct otel_connection *c, int error);
+void otel_observe_send_end(struct otel_connection *c, int error);
 
 /* The connection is over (closed, or verified away): what is under way ends. Where a thread stays
  * at work on it, it is lost only, and this is to be called again. */

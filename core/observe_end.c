@@ -12,6 +12,7 @@
 #include "core/observe_parts.h"
 #include "core/serving.h"
 #include "core/socket_span.h"
+#include "core/sys.h"
 
 /* How long is waited for a thread at work: it may have lost its processor for a time slice. */
 #define PATIENCE_NS (UINT64_C(2) * 1000 * 1000)
@@ -65,9 +66,9 @@ static bool ends_connection(int error)
 
 static struct otel_text error_name(int error)
 {
-    const char *name = strerrorname_np(error);
+    const char *name = otel_sys_errno_name(error);
 
-    return name ? (struct otel_text){name, strlen(name)} : OTEL_TEXT("_OTHER");
+    return (struct otel_text){name, strlen(name)};
 }
 
 /* The response that was coming ends with the stream, if it may. */
@@ -104,12 +105,11 @@ static void finish_all(struct otel_connection *c, int error, uint64_t at)
     }
 }
 
-void otel_observe_receive_end(struct otel_connection *c, int fd, int error)
+void otel_observe_receive_end(struct otel_connection *c, int error)
 {
     int saved = errno;
     uint64_t at;
 
-    (void)fd;
     if (c->in.ended || (error && !ends_connection(error)))
         return;
     c->in.ended = 1;
@@ -130,11 +130,10 @@ void otel_observe_receive_end(struct otel_connection *c, int fd, int error)
     errno = saved;
 }
 
-void otel_observe_send_end(struct otel_connection *c, int fd, int error)
+void otel_observe_send_end(struct otel_connection *c, int error)
 {
     struct otel_exchange *x;
 
-    (void)fd;
     if (c->out.ended || (error && !ends_connection(error)))
         return;
     c->out.ended = 1;

@@ -146,7 +146,7 @@ void otel_socket_connect(struct otel_connection *c, int fd, const struct sockadd
             atomic_fetch_add_explicit(&otel_socket_attempts, 1, memory_order_relaxed);
             atomic_store_explicit(&c->connecting, ATTEMPT_OPEN, memory_order_release);
         } else {
-            attempt_over(c, error, error ? otel_socket_errno_name(error) : NULL);
+            attempt_over(c, error, error ? otel_sys_errno_name(error) : NULL);
         }
     }
     errno = saved;
@@ -199,11 +199,20 @@ void otel_socket_connected(struct otel_connection *c, int fd, int error)
     if (error == 0 || tells_nothing(error))
         error = ask_kernel(c, fd, error == 0);
     if (error >= 0 && take_attempt(c, &state)) {
-        attempt_over(c, error, error ? otel_socket_errno_name(error) : NULL);
+        attempt_over(c, error, error ? otel_sys_errno_name(error) : NULL);
         /* The thread goes on with what it connected for. */
         otel_serving_enter(&c->bound, atomic_load_explicit(&c->bound_cell, memory_order_relaxed));
     }
     errno = saved;
+}
+
+void otel_socket_settle(struct otel_connection *c, int fd, int64_t n, int error)
+{
+    if (n >= 0)
+        otel_socket_connected(c, fd, 0);
+    else if (error == ECONNREFUSED || error == ETIMEDOUT || error == EHOSTUNREACH ||
+             error == ENETUNREACH || error == ECONNRESET)
+        otel_socket_connected(c, fd, error);
 }
 
 void otel_socket_attempt_abandon(struct otel_connection *c)

@@ -10,6 +10,7 @@
 #include "core/config.h"
 #include "core/socket_span.h"
 #include "core/span.h"
+#include "core/sys.h"
 
 #define ANSWERS_MAX 16
 #define NAME_MAX_LEN 255 /* RFC 1035 2.3.4; what is longer is no name */
@@ -110,14 +111,6 @@ static void end(struct otel_span *span, const struct answers *a, const char *err
     otel_span_end(span, 0);
 }
 
-/* error.type's own word for what has no name. */
-static const char *errno_name(int error)
-{
-    const char *name = strerrorname_np(error);
-
-    return name ? name : "_OTHER";
-}
-
 #define NAMED(error) \
     case error:      \
         return #error
@@ -128,7 +121,7 @@ static const char *lookup_error(int error, int sys_errno)
     case 0:
         return NULL;
     case EAI_SYSTEM:
-        return errno_name(sys_errno);
+        return otel_sys_errno_name(sys_errno);
         NAMED(EAI_BADFLAGS);
         NAMED(EAI_NONAME);
         NAMED(EAI_AGAIN);
@@ -150,7 +143,7 @@ static const char *host_error_name(int error, int sys_errno)
 {
     switch (error) {
     case NETDB_INTERNAL:
-        return errno_name(sys_errno);
+        return otel_sys_errno_name(sys_errno);
         NAMED(HOST_NOT_FOUND);
         NAMED(TRY_AGAIN);
         NAMED(NO_RECOVERY);
@@ -160,13 +153,12 @@ static const char *host_error_name(int error, int sys_errno)
     }
 }
 
-void otel_socket_lookup(const char *node, const char *service, int error, int sys_errno,
-                        const struct addrinfo *found, uint64_t started_ns)
+void otel_socket_lookup(const char *node, int error, int sys_errno, const struct addrinfo *found,
+                        uint64_t started_ns)
 {
     struct answers answers;
     struct otel_span span;
 
-    (void)service; /* services are read from a file: they say nothing of who was asked */
     if (!node || !lookups())
         return;
     answers.count = 0;

@@ -67,13 +67,6 @@ void otel_socket_set_error(const struct otel_span *span, const char *error)
     otel_span_set_status(span, OTEL_STATUS_ERROR, OTEL_TEXT(""));
 }
 
-const char *otel_socket_errno_name(int error)
-{
-    const char *name = strerrorname_np(error);
-
-    return name ? name : "_OTHER";
-}
-
 bool otel_socket_span_start(struct otel_span *span, const struct otel_connection *c,
                             struct otel_span_start *start)
 {

@@ -34,9 +34,6 @@ void otel_socket_set_network(const struct otel_span *span, const struct otel_con
 /* error.type; status Error. */
 void otel_socket_set_error(const struct otel_span *span, const char *error);
 
-/* "ECONNREFUSED"; "_OTHER", the conventions' word, for what has no name. Static memory. */
-const char *otel_socket_errno_name(int error);
-
 /* What the socket was connected to is over, the socket is not: its span, and all begins anew. With
  * a thread at work on it the bytes stay counted together. */
 void otel_socket_disconnected(struct otel_connection *c);

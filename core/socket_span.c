@@ -11,6 +11,7 @@
 #include "core/sampler.h"
 #include "core/socket_parts.h"
 #include "core/store.h"
+#include "core/sys.h"
 #include "core/tls.h"
 
 enum own { OWN_NONE, OWN_BUSY, OWN_CHOSEN };
@@ -212,7 +213,7 @@ void otel_socket_call(struct otel_connection *c, struct otel_text name, int64_t 
                       uint64_t started_ns)
 {
     int saved = errno;
-    const char *error_name = otel_socket_errno_name(error);
+    const char *error_name = otel_sys_errno_name(error);
     struct otel_span_context parent;
     struct otel_span span;
     struct otel_span_start start = {.name = name,

@@ -54,6 +54,16 @@ static inline bool otel_socket_connecting(void)
  * could tell stays open until the program asks. Ignored when none is under way. */
 void otel_socket_connected(struct otel_connection *c, int fd, int error);
 
+/* A transfer gave n, and error where n is negative: that may be what became of a connect() under
+ * way. For one that is not, a load. */
+void otel_socket_settle(struct otel_connection *c, int fd, int64_t n, int error);
+
+static inline void otel_socket_transferred(struct otel_connection *c, int fd, int64_t n, int error)
+{
+    if (__builtin_expect(atomic_load_explicit(&c->connecting, memory_order_relaxed), 0))
+        otel_socket_settle(c, fd, n, error);
+}
+
 /* The connection is put to use, or never will be: until then who connected without waiting for it
  * counts as waiting for something that can be seen (serving.h). Any thread. */
 void otel_socket_used(struct otel_connection *c);
@@ -67,10 +77,10 @@ void otel_socket_closing(struct otel_connection *c, int fd);
  * to a child; a look at the route), a socket pair, chatter, a connect that failed, or when off. */
 void otel_socket_closed(struct otel_connection *c);
 
-/* dns.lookup: node or service may be NULL (nobody is asked without a node: no span); error as
+/* dns.lookup: node may be NULL (nobody is asked then: no span); error as
  * getaddrinfo gave it (sys_errno for EAI_SYSTEM). found: its result, NULL when it failed. */
-void otel_socket_lookup(const char *node, const char *service, int error, int sys_errno,
-                        const struct addrinfo *found, uint64_t started_ns);
+void otel_socket_lookup(const char *node, int error, int sys_errno, const struct addrinfo *found,
+                        uint64_t started_ns);
 
 /* The same for gethostbyname and its like: found or NULL with the h_errno (sys_errno for
  * NETDB_INTERNAL). */

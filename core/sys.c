@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -235,6 +236,13 @@ int otel_sys_write_quiet(int fd, const void *buf, size_t n)
         SYS(SYS_rt_sigtimedwait, &ours, NULL, &now, sizeof ours);
     SYS(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
     return err;
+}
+
+const char *otel_sys_errno_name(int error)
+{
+    const char *name = strerrorname_np(error);
+
+    return name ? name : "_OTHER";
 }
 
 static int64_t mono_ns(void)

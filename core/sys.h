@@ -53,6 +53,10 @@ int otel_sys_write_all(int fd, const void *buf, size_t n);
  * without the SIGPIPE or SIGXFSZ that would kill the host for a line of ours. */
 int otel_sys_write_quiet(int fd, const void *buf, size_t n);
 
+/* The name of an errno ("ECONNREFUSED"), for error.type, which says "_OTHER" of what has none
+ * (semantic conventions). Constant memory. */
+const char *otel_sys_errno_name(int error);
+
 /* Gives way until *state is no longer busy, for 50 ms at the most; returns what it then is. For
  * regions mapped by whichever thread comes first. Still busy after that (a fork child whose mapping
  * thread stayed behind, or a signal handler that interrupted it): it becomes refused, so that

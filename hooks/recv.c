@@ -67,16 +67,6 @@ static bool any_room(const struct iovec *iov, size_t count)
     return false;
 }
 
-/* The call's own answer to a connect() under way. */
-static void settle_connect(struct otel_connection *c, int fd, ssize_t n, int error)
-{
-    if (n >= 0)
-        otel_socket_connected(c, fd, 0);
-    else if (error == ECONNREFUSED || error == ETIMEDOUT || error == EHOSTUNREACH ||
-             error == ENETUNREACH || error == ECONNRESET)
-        otel_socket_connected(c, fd, error);
-}
-
 static void observe(const struct receive *r, const struct iovec *iov, size_t count, ssize_t n,
                     int error)
 {
@@ -87,7 +77,7 @@ static void observe(const struct receive *r, const struct iovec *iov, size_t cou
     else if (n > 0)
         otel_observe_received(c, r->fd, iov, count, (size_t)n);
     else if (n < 0 || (c->stream && any_room(iov, count)))
-        otel_observe_receive_end(c, r->fd, error);
+        otel_observe_receive_end(c, error);
 }
 
 /* n bytes of one message, 0 or -1 as the call gave it. Keeps errno. */
@@ -100,8 +90,7 @@ static void took(const struct receive *r, const struct iovec *iov, size_t count,
     if (only_counted(r, n) || error == EAGAIN || error == EINTR || (r->flags & NOT_TAKEN) ||
         otel_connection_get(r->handle) != c)
         return;
-    if (atomic_load_explicit(&c->connecting, memory_order_relaxed))
-        settle_connect(c, r->fd, n, error);
+    otel_socket_transferred(c, r->fd, n, error);
     if (!otel_direction_enter(&c->in)) {
         otel_observe_lost(c); /* two threads read: nobody knows in which order */
     } else {

@@ -52,7 +52,7 @@ OTEL_HOOK_LIBC(int, getaddrinfo,
     if (!started_ns)
         return error;
     otel_tls.lookup = 0;
-    otel_socket_lookup(node, service, error, saved, error ? NULL : *found, started_ns);
+    otel_socket_lookup(node, error, saved, error ? NULL : *found, started_ns);
     errno = saved;
     return error;
 }

@@ -17,11 +17,11 @@ static void tell(const struct otel_sent *at, bool out, ssize_t n, int error)
     if (out && n > 0)
         otel_observe_sent_unseen(at->c, at->fd, (size_t)n);
     else if (out)
-        otel_observe_send_end(at->c, at->fd, error);
+        otel_observe_send_end(at->c, error);
     else if (n > 0)
         otel_observe_received_unseen(at->c, at->fd, (size_t)n);
     else
-        otel_observe_receive_end(at->c, at->fd, error);
+        otel_observe_receive_end(at->c, error);
 }
 
 /* Of which descriptor a failure tells nobody knows: it is the sending side's, an end is the

@@ -23,19 +23,7 @@ static void tell(struct otel_connection *c, int fd, const struct iovec *iov, siz
     if (n > 0)
         otel_observe_sent(c, fd, iov, count, (size_t)n);
     else if (n < 0 && !passing(error))
-        otel_observe_send_end(c, fd, error);
-}
-
-/* The call's own answer to a connect() under way. */
-static void settle_connect(const struct otel_sent *at, ssize_t n, int error)
-{
-    if (!atomic_load_explicit(&at->c->connecting, memory_order_relaxed))
-        return;
-    if (n >= 0)
-        otel_socket_connected(at->c, at->fd, 0);
-    else if (error == ECONNREFUSED || error == ETIMEDOUT || error == EHOSTUNREACH ||
-             error == ENETUNREACH || error == ECONNRESET)
-        otel_socket_connected(at->c, at->fd, error);
+        otel_observe_send_end(c, error);
 }
 
 static void observe(const struct otel_sent *at, const struct iovec *iov, size_t count, ssize_t n)
@@ -43,7 +31,7 @@ static void observe(const struct otel_sent *at, const struct iovec *iov, size_t 
     struct otel_connection *c = at->c;
     int error = errno;
 
-    settle_connect(at, n, error);
+    otel_socket_transferred(c, at->fd, n, error);
     if ((at->flags & MSG_OOB) || !otel_direction_enter(&c->out)) {
         otel_observe_lost(c); /* a byte beside the stream, or two threads: in which order? */
         return;
@@ -143,7 +131,7 @@ static ssize_t step(struct otel_sending *s, const struct left *left, bool *full)
     s->again = s->again || n > 0;
     if (n > 0 || *full) {
         n = (ssize_t)otel_inject_sent(c, &plan, left->iov, left->count, (size_t)n);
-        settle_connect(&s->at, n, 0);
+        otel_socket_transferred(c, s->at.fd, n, 0);
         if (n && otel_connection_get(s->at.handle) == c)
             otel_observe_sent(c, s->at.fd, left->iov, left->count, (size_t)n);
     }
@@ -217,7 +205,7 @@ ssize_t otel_send_run(struct otel_sending *s, const struct iovec *iov, size_t co
     }
     n = run(s, &left, iov, count);
     if (n < 0 && otel_connection_get(s->at.handle) == c) {
-        settle_connect(&s->at, n, errno);
+        otel_socket_transferred(c, s->at.fd, n, errno);
         tell(c, s->at.fd, iov, 0, n, errno);
     }
     if (n < 0 && s->done)

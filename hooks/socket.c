@@ -228,7 +228,7 @@ static void sent_all(int fd)
     struct otel_connection *c = otel_connection_known(fd);
 
     if (c && otel_direction_enter(&c->out)) {
-        otel_observe_send_end(c, fd, 0);
+        otel_observe_send_end(c, 0);
         otel_direction_leave(&c->out);
     }
 }

@@ -64,12 +64,12 @@ Test(exchange_parent, a_connection_made_ahead_is_nobodys)
     otel_socket_connect(at_once.c, at_once.fd, to, sizeof address, 0, 1);
     otel_socket_connect(ahead.c, ahead.fd, to, sizeof address, 0, 1);
     otel_context_implicit_clear();
-    x = otel_exchange_outgoing(at_once.c, at_once.fd);
+    x = otel_exchange_outgoing(at_once.c);
     cr_assert(otel_span_context_valid(&x->parent), "sent right behind connect()");
     otel_serving_turn_next();
     received(&b, GET);
     received(&at_once, OK);
     otel_context_implicit_clear();
-    x = otel_exchange_outgoing(ahead.c, ahead.fd);
+    x = otel_exchange_outgoing(ahead.c);
     cr_assert_not(otel_span_context_valid(&x->parent), "b may have found it unused");
 }

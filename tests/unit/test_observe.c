@@ -307,7 +307,7 @@ Test(observe, a_body_cut_short)
 
     sent(&e, GET);
     received(&e, "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nab");
-    otel_observe_receive_end(e.c, e.fd, 0);
+    otel_observe_receive_end(e.c, 0);
     assert_error("incomplete_response");
     /* The program stopped reading: its choice. */
     e = open_end(OTEL_ROLE_CLIENT);
@@ -325,7 +325,7 @@ Test(observe, a_response_that_ends_with_its_connection)
     sent(&e, "GET / HTTP/1.0\r\n\r\n");
     received(&e, "HTTP/1.0 200 OK\r\n\r\nsome");
     assert_none();
-    otel_observe_receive_end(e.c, e.fd, 0);
+    otel_observe_receive_end(e.c, 0);
     span = spans_take();
     cr_assert_eq(span->status, OTEL_STATUS_UNSET);
     received(&s, "GET / HTTP/1.0\r\n\r\n");
@@ -343,18 +343,18 @@ Test(observe, failures)
 
     e = open_end(OTEL_ROLE_CLIENT);
     sent(&e, GET);
-    otel_observe_receive_end(e.c, e.fd, EAGAIN);
-    otel_observe_receive_end(e.c, e.fd, EINTR);
+    otel_observe_receive_end(e.c, EAGAIN);
+    otel_observe_receive_end(e.c, EINTR);
     assert_none();
-    otel_observe_receive_end(e.c, e.fd, ECONNRESET);
+    otel_observe_receive_end(e.c, ECONNRESET);
     assert_error("ECONNRESET");
     e = open_end(OTEL_ROLE_CLIENT);
     sent(&e, GET);
-    otel_observe_receive_end(e.c, e.fd, 0);
+    otel_observe_receive_end(e.c, 0);
     assert_error("no_response");
     e = open_end(OTEL_ROLE_CLIENT);
     sent(&e, GET);
-    otel_observe_send_end(e.c, e.fd, EPIPE);
+    otel_observe_send_end(e.c, EPIPE);
     assert_none();
     otel_observe_closed(e.c);
     assert_error("EPIPE");
@@ -369,7 +369,7 @@ Test(observe, failures)
     assert_error("incomplete_response");
     e = open_end(OTEL_ROLE_SERVER);
     received(&e, GET);
-    otel_observe_receive_end(e.c, e.fd, ECONNRESET);
+    otel_observe_receive_end(e.c, ECONNRESET);
     assert_error("ECONNRESET");
     e = open_end(OTEL_ROLE_SERVER);
     received(&e, "GET / HTTP/1.1\r\nHo");
@@ -382,7 +382,7 @@ Test(observe, half_close_still_gets_its_answer)
     struct end e = open_end(OTEL_ROLE_SERVER);
 
     received(&e, GET);
-    otel_observe_receive_end(e.c, e.fd, 0);
+    otel_observe_receive_end(e.c, 0);
     assert_none();
     sent(&e, OK);
     cr_assert_eq(spans_take()->status, OTEL_STATUS_UNSET);
@@ -426,7 +426,7 @@ Test(observe, tracestate_and_baggage_are_carried)
     received(&e,
              "GET / HTTP/1.1\r\ntraceparent: " PARENT "\r\ntracestate: a=1\r\nTraceState: b=2\r\n"
              "baggage: k=v\r\n\r\n");
-    x = otel_exchange_outgoing(out.c, out.fd);
+    x = otel_exchange_outgoing(out.c);
     cr_assert_eq(otel_carry_tracestate(otel_exchange_context(x)->carry, buf, sizeof buf), 7);
     cr_assert_arr_eq(buf, "a=1,b=2", 7);
     cr_assert_eq(otel_carry_baggage(otel_exchange_context(x)->carry, buf, sizeof buf), 3);
@@ -447,7 +447,7 @@ Test(observe, a_proxy_names_by_the_header_whom_it_acts_for)
     received(&a, "GET /1 HTTP/1.1\r\ntraceparent: " PARENT "\r\n\r\n");
     received(&b, GET);
     cr_assert_eq(current(), -1, "a waits, so b is a guess");
-    x = otel_exchange_outgoing(out.c, out.fd);
+    x = otel_exchange_outgoing(out.c);
     cr_assert_not(otel_span_context_valid(&x->parent));
     otel_exchange_adopt(x, &inbound);
     sent(&out, GET);
@@ -463,7 +463,7 @@ Test(observe, a_context_the_program_brings_is_the_parent)
 {
     struct end out = open_end(OTEL_ROLE_CLIENT);
     struct otel_span_context own = {.trace_id = {1, 2}, .span_id = {3}, .flags = 1};
-    struct otel_exchange *x = otel_exchange_outgoing(out.c, out.fd);
+    struct otel_exchange *x = otel_exchange_outgoing(out.c);
     struct otel_record *client;
 
     otel_exchange_adopt(x, &own);
@@ -484,7 +484,7 @@ Test(observe, baggage_goes_on_below_a_context_the_program_brings)
 
     received(&in, "GET / HTTP/1.1\r\ntraceparent: " PARENT
                   "\r\ntracestate: a=1\r\nbaggage: k=v\r\n\r\n");
-    x = otel_exchange_outgoing(out.c, out.fd);
+    x = otel_exchange_outgoing(out.c);
     otel_exchange_adopt(x, &own);
     cr_assert_eq(otel_exchange_context(x)->trace_id[1], 2);
     cr_assert_eq(otel_carry_baggage(otel_exchange_context(x)->carry, buf, sizeof buf), 3);
@@ -498,15 +498,15 @@ Test(observe, a_pipeline_taken_up_at_once_is_known_for_its_first)
     struct otel_exchange *x;
 
     received(&in, GET GET);
-    x = otel_exchange_outgoing(one.c, one.fd);
+    x = otel_exchange_outgoing(one.c);
     cr_assert(otel_span_context_valid(&x->parent));
-    x = otel_exchange_outgoing(two.c, two.fd);
+    x = otel_exchange_outgoing(two.c);
     cr_assert_not(otel_span_context_valid(&x->parent), "it may be the second's");
     /* One by one: the first is answered before the second is taken up. */
     sent(&one, GET);
     received(&one, OK);
     sent(&in, OK);
-    x = otel_exchange_outgoing(one.c, one.fd);
+    x = otel_exchange_outgoing(one.c);
     cr_assert(otel_span_context_valid(&x->parent));
 }
 
@@ -524,7 +524,7 @@ Test(observe, a_queue_behind_a_connection_is_nobodys)
     otel_serving_turn_next();
     received(&out, OK);
     cr_assert_neq(current(), -1, "the answer belongs to a");
-    x = otel_exchange_outgoing(out.c, out.fd);
+    x = otel_exchange_outgoing(out.c);
     cr_assert_not(otel_span_context_valid(&x->parent), "the next request may be b's");
 }
 
@@ -589,7 +589,7 @@ Test(observe, not_sampled_still_propagates)
 
     received(&e, "GET / HTTP/1.1\r\ntraceparent: "
                  "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00\r\n\r\n");
-    x = otel_exchange_outgoing(out.c, out.fd);
+    x = otel_exchange_outgoing(out.c);
     cr_assert_eq(otel_exchange_context(x)->trace_id[0], 0x0a);
     cr_assert_eq(otel_exchange_context(x)->flags & OTEL_FLAG_SAMPLED, 0);
     sent(&out, GET);

@@ -113,11 +113,11 @@ static void tell(struct scene *s, bool in, const char *bytes, size_t n, int erro
         if (in && n)
             otel_observe_received(s->c, s->fd, &iov, 1, n);
         else if (in)
-            otel_observe_receive_end(s->c, s->fd, error);
+            otel_observe_receive_end(s->c, error);
         else if (n)
             otel_observe_sent(s->c, s->fd, &iov, 1, n);
         else
-            otel_observe_send_end(s->c, s->fd, error);
+            otel_observe_send_end(s->c, error);
     }
     otel_direction_leave(d);
 }

@@ -96,7 +96,7 @@ Test(observe_trust, an_answer_holds_for_a_moment)
 Test(observe_trust, bytes_behind_the_end_are_of_another)
 {
     cr_assert(otel_direction_enter(&c->in));
-    otel_observe_receive_end(c, fd, 0);
+    otel_observe_receive_end(c, 0);
     otel_direction_leave(&c->in);
     replace();
     assert_found_out();

@@ -22,7 +22,7 @@ static struct otel_record *looked_up(const char *name, int error, const struct a
     uint64_t before = otel_clock_mono_ns();
     struct otel_record *r;
 
-    otel_socket_lookup(name, "http", error, EIO, found, before);
+    otel_socket_lookup(name, error, EIO, found, before);
     r = spans_take();
     cr_assert_eq(r->start_mono_ns, before);
     cr_assert_eq(r->kind, OTEL_KIND_CLIENT);
@@ -185,10 +185,10 @@ Test(socket_lookup, nothing_when_off_or_without_a_name)
 {
     uint64_t handle;
 
-    otel_socket_lookup(NULL, "http", 0, 0, NULL, 0);
+    otel_socket_lookup(NULL, 0, 0, NULL, 0);
     otel_socket_lookup_host(NULL, 0, 0, NULL, 0);
     otel_config.socket_spans = OTEL_SOCKET_SPANS_OFF;
-    otel_socket_lookup("localhost", NULL, 0, 0, NULL, 0);
+    otel_socket_lookup("localhost", 0, 0, NULL, 0);
     otel_socket_lookup_host("localhost", 0, 0, NULL, 0);
     cr_assert_not(otel_socket_lookup_asks("localhost"));
     cr_assert_eq(otel_queue_take(&handle, 1), 0);
