@@ -91,7 +91,7 @@ void otel_tracer_start(const struct otel_platform *platform, bool secure)
     if (otel_queue_init(otel_config.max_queue_size) < 0)
         otel_log(OTEL_LOG_ERROR, "no memory for a queue of %u spans: spans are dropped",
                  otel_config.max_queue_size);
-    if (!otel_config.disabled && !otel_config_family_disabled("sockets") && otel_fdtable_init() < 0)
+    if (!otel_config_family_disabled("sockets") && otel_fdtable_init() < 0)
         otel_log(OTEL_LOG_WARN, "no memory for the table of descriptors: sockets are not traced");
     otel_exporter_init(platform);
     otel_batch_init(platform);

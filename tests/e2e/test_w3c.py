@@ -186,6 +186,24 @@ class PythonThreads(Conforming, TestCase):
         return {"cmd": [PYTHON, os.path.join(APPS, "threading_server.py"), "plain", str(upstream)]}
 
 
+class Disabled(Service, TestCase):
+    """OTEL_SDK_DISABLED: no spans; what comes in goes on as it came."""
+
+    @staticmethod
+    def command(upstream):
+        return {**PythonThreads.command(upstream), "env": {"OTEL_SDK_DISABLED": "true"}}
+
+    def test_what_comes_in_goes_on(self):
+        came = [f"traceparent: {GOOD}", "tracestate: foo=1", "baggage: k=v"]
+        (_, first), (_, second), (_, third) = self.ask([], came, [])
+        self.assertEqual([header_values(second, name) for name in
+                          (b"traceparent", b"tracestate", b"baggage")],
+                         [[GOOD], ["foo=1"], ["k=v"]])
+        for head in (first, third):
+            self.assertEqual(header_values(head, b"traceparent"), [])
+        self.assertEqual(list(self.spans.spans), [])
+
+
 @require("node")
 class NodeFetch(Conforming, TestCase):
     @staticmethod
