@@ -8,6 +8,7 @@
 
 #include "core/clock.h"
 #include "core/connection.h"
+#include "core/context.h"
 #include "core/observe.h"
 #include "core/socket_span.h"
 #include "core/tls.h"
@@ -111,6 +112,9 @@ static void accepted(int listening, int fd)
 {
     struct otel_connection *l = otel_connection_find(listening);
 
+    /* The thread took up something new. */
+    if (!otel_guard_inside())
+        otel_context_implicit_clear();
     if (!l) {
         otel_connection_disown(fd);
         return;

@@ -27,6 +27,27 @@ def talk():
     assert client.recv(9) == b"back!"
 talk()
 """
+# Serves a request; with an argument it takes up another connection in between.
+TAKES_UP = """
+import socket, sys, threading
+listening = socket.create_server(("127.0.0.1", 0))
+def ask():
+    with socket.create_connection(listening.getsockname()) as client:
+        client.sendall(b"GET /served HTTP/1.1\\r\\nHost: h\\r\\n\\r\\n")
+        client.recv(99)
+asker = threading.Thread(target=ask)
+asker.start()
+server = listening.accept()[0]
+server.recv(999)
+if len(sys.argv) > 2:
+    another = socket.create_connection(listening.getsockname())
+    taken = listening.accept()[0]
+with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as upstream:
+    upstream.sendall(b"GET /hello HTTP/1.1\\r\\nHost: up\\r\\n\\r\\n")
+    upstream.recv(999)
+server.sendall(b"HTTP/1.1 204 No Content\\r\\n\\r\\n")
+asker.join()
+"""
 CLIENT, SERVER = ("tcp.connection", "client"), ("tcp.connection", "server")
 CONNECT = ("tcp.connect", "client")
 
@@ -190,6 +211,19 @@ server.sendall(server.recv(4))
         for name in ("socket", "bind", "listen", "connect", "accept", "shutdown"):
             self.assertIn(name, names)
         self.assertEqual(names.count("connect"), 3)
+
+
+class Accept(TestCase):
+    def test_a_connection_taken_up_is_something_new(self):
+        upstream = WireServer()
+        self.addCleanup(upstream.close)
+        for more, known in ((), True), (("another",), False):
+            got = self.differential([PYTHON, "-c", TAKES_UP, str(upstream.port), *more])
+            server, = [s for s in got.spans if s.kind == "server"
+                       and s.attrs.get("url.path") == "/served"]
+            client, = [s for s in got.spans if s.kind == "client"
+                       and s.attrs.get("url.full", "").endswith("/hello")]
+            self.assertEqual(client.parent_id == server.span_id, known, got.spans)
 
 
 if __name__ == "__main__":
