@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/exchange.h"
 
-#include <sys/socket.h>
 #include <sys/un.h>
 
 #include "core/context.h"
 #include "core/generation.h"
-#include "core/observe.h"
 #include "core/serving.h"
 #include "core/socket_span.h"
+#include "tests/unit/ends.h"
 #include "tests/unit/spans.h"
 
 static void begin(void)
@@ -19,37 +18,6 @@ static void begin(void)
 }
 
 TestSuite(exchange_parent, .init = begin);
-
-/* A connection of ours on one end of a pair; the other end stays open. */
-struct end {
-    int fd, other;
-    struct otel_connection *c;
-};
-
-static struct end open_end(enum otel_role role)
-{
-    struct end e;
-    int pair[2];
-
-    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-    e.fd = pair[0];
-    e.other = pair[1];
-    e.c = otel_connection_open(e.fd, AF_UNIX, SOCK_STREAM, role, NULL, 0);
-    cr_assert_not_null(e.c);
-    return e;
-}
-
-static void received(struct end *e, const char *text)
-{
-    struct iovec iov = {(void *)(uintptr_t)text, strlen(text)};
-
-    cr_assert(otel_direction_enter(&e->c->in));
-    otel_observe_received(e->c, e->fd, &iov, 1, iov.iov_len);
-    otel_direction_leave(&e->c->in);
-}
-
-#define GET "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
-#define OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 Test(exchange_parent, a_connection_made_ahead_is_nobodys)
 {

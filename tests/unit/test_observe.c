@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/carry.h"
@@ -14,6 +13,7 @@
 #include "core/propagation.h"
 #include "core/serving.h"
 #include "core/tls.h"
+#include "tests/unit/ends.h"
 #include "tests/unit/spans.h"
 
 #define PARENT "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -27,43 +27,6 @@ static void begin(void)
 }
 
 TestSuite(observe, .init = begin);
-
-/* A connection of ours on one end of a pair; the other end stays open. */
-struct end {
-    int fd, other;
-    struct otel_connection *c;
-};
-
-static struct end open_end(enum otel_role role)
-{
-    struct end e;
-    int pair[2];
-
-    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-    e.fd = pair[0];
-    e.other = pair[1];
-    e.c = otel_connection_open(e.fd, AF_UNIX, SOCK_STREAM, role, NULL, 0);
-    cr_assert_not_null(e.c);
-    return e;
-}
-
-static void received(struct end *e, const char *text)
-{
-    struct iovec iov = {(void *)(uintptr_t)text, strlen(text)};
-
-    cr_assert(otel_direction_enter(&e->c->in));
-    otel_observe_received(e->c, e->fd, &iov, 1, iov.iov_len);
-    otel_direction_leave(&e->c->in);
-}
-
-static void sent(struct end *e, const char *text)
-{
-    struct iovec iov = {(void *)(uintptr_t)text, strlen(text)};
-
-    cr_assert(otel_direction_enter(&e->c->out));
-    otel_observe_sent(e->c, e->fd, &iov, 1, iov.iov_len);
-    otel_direction_leave(&e->c->out);
-}
 
 static void assert_none(void)
 {
@@ -83,9 +46,6 @@ static int id_of(const struct otel_record *record)
 {
     return record->span_id[0] << 8 | record->span_id[1];
 }
-
-#define GET "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
-#define OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 Test(observe, a_server_span_from_first_byte_to_last)
 {
