@@ -17,17 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SAY(CALL)                                                        \
-    ({                                                                   \
-        errno = 4711; /* a call that succeeds leaves it */               \
-        long said_ = (long)(CALL);                                       \
-        printf("%-60s %ld %s\n", #CALL, said_,                           \
-               strerrorname_np(errno) ?: (errno == 4711 ? "-" : "odd")); \
-        (int)said_;                                                      \
-    })
-
-/* Not readable, and the compiler does not know. */
-static void *volatile nowhere = (void *)16;
+#include "tests/programs/say.h"
 
 static void talk(int a, int b)
 {

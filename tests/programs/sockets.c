@@ -20,17 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SAY(CALL)                                                        \
-    ({                                                                   \
-        errno = 4711; /* a call that succeeds leaves it */               \
-        long said_ = (long)(CALL);                                       \
-        printf("%-60s %ld %s\n", #CALL, said_,                           \
-               strerrorname_np(errno) ?: (errno == 4711 ? "-" : "odd")); \
-        (int)said_;                                                      \
-    })
+#include "tests/programs/say.h"
 
-/* Not readable, and the compiler does not know. */
-static void *volatile nowhere = (void *)16;
 static struct sockaddr *bad_addr(void)
 {
     return nowhere;
