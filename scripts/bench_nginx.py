@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tracing costs nginx, as make bench prints it.
 
-One worker has processor 0 to itself and our thread; the load generator, the collector and the
-upstream share processor 1. Each case runs three nginx side by side, bare, traced and not sampled,
-and loads them in turn, so that each pair saw the same neighbours: ratios are medians of pairs. CPU
-is that of all of the worker's threads for one request, the best round.
+One worker has processor 0 to itself and our thread; the load generator, the collector (which comes
+first) and the upstream share processor 1. Each case runs three nginx side by side, bare, traced and
+not sampled, and loads them in turn, so that each pair saw the same neighbours: ratios are medians
+of pairs. CPU is that of all of the worker's threads for one request, the best round.
 
 Every request has to be a span the collector received, whatever it costs: nginx's own count is
 compared with the collector's, and a difference is an error.
@@ -97,7 +97,11 @@ class Nginx:
             ["taskset", "-c", str(processor), NGINX, "-e", f"{self.folder}/errors", "-p",
              self.folder, "-c", conf], env=env, stdin=subprocess.DEVNULL)
         self.asked = 0
-        self._wait_until_it_answers()
+        try:
+            self._wait_until_it_answers()
+        except BaseException:
+            self.stop()
+            raise
         self.asked = 1  # those before were refused
 
     def _wait_until_it_answers(self):
