@@ -320,6 +320,7 @@ void otel_context_inherit(const struct otel_implicit *shared)
     otel_context_implicit_set(&shared->ctx, shared->cell);
     otel_tls.inherited = true;
     otel_tls.in_loop = false;
+    otel_tls.handler = 0;
 }
 
 /* Does a frame at p lie on the stack the thread's event loop runs on? A coroutine knows whom it
@@ -379,6 +380,7 @@ __attribute__((noinline)) void otel_context_return(const struct otel_context_sav
         otel_context_implicit_set(&saved->implicit.ctx, saved->implicit.cell);
         otel_tls.inherited = saved->inherited;
         otel_tls.in_loop = saved->in_loop;
+        otel_tls.handler = 0; /* whichever call of the loop's it is now */
     }
 }
 

@@ -45,14 +45,16 @@ static bool bound_wins(const struct otel_connection *c, enum otel_context_kind k
             (kind != OTEL_CONTEXT_IMPLICIT && c->bound_turn == otel_serving_turn()));
 }
 
-/* While the thread handles this connection's last answer, and serves several at a time, it may as
- * well have taken the next request out of somebody else's queue. Once it has read from another
- * exchange the answer is done with. */
+/* In the turn in which this connection's last answer was read, a thread that serves several at a
+ * time may as well have taken the next request out of somebody else's queue: while it handles that
+ * answer, or at the turn's end. Sure is only who read a request and sends one of its own before the
+ * loop's call that handles it has returned. */
 static bool taken_from_a_queue(const struct otel_connection *c)
 {
-    return c->exchanges > 1 && c->completed_cell == otel_tls.implicit.cell &&
+    return c->exchanges > 1 &&
            atomic_load_explicit(&c->completed_turn, memory_order_relaxed) == otel_serving_turn() &&
-           otel_serving_open() > 1;
+           otel_serving_open() > 1 &&
+           (c->completed_cell == otel_tls.implicit.cell || !otel_serving_same_handler());
 }
 
 /* Sets the parent, or leaves it invalid: a root. */

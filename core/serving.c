@@ -202,6 +202,16 @@ __attribute__((no_sanitize("address"))) static bool below_loop(void)
            *otel_tls.loop == otel_tls.loop_return;
 }
 
+/* The place of the return address of the loop's call that is under way lies between its frame and
+ * ours. */
+__attribute__((no_sanitize("address"))) static uintptr_t handler_now(void)
+{
+    const uintptr_t *call = otel_tls.loop_call;
+
+    return call && (uintptr_t)__builtin_frame_address(0) < (uintptr_t)call && below_loop() ? *call
+                                                                                           : 0;
+}
+
 void otel_serving_enter(const struct otel_span_context *ctx, uint64_t handle)
 {
     struct otel_cell *cell = otel_context_cell(handle);
@@ -213,6 +223,7 @@ void otel_serving_enter(const struct otel_span_context *ctx, uint64_t handle)
     change(cell, handle, SLOT, own_slot());
     otel_context_implicit_set(ctx, handle);
     otel_tls.in_loop = below_loop();
+    otel_tls.handler = otel_tls.in_loop ? handler_now() : 0;
 }
 
 void otel_serving_ready(uint64_t handle, bool ready)
@@ -339,10 +350,17 @@ void otel_serving_turn_next(void)
     otel_tls.turn++;
 }
 
-__attribute__((no_sanitize("address"))) void otel_serving_loop(const uintptr_t *loop)
+__attribute__((no_sanitize("address"))) void otel_serving_loop(const uintptr_t *loop,
+                                                               const uintptr_t *call)
 {
     otel_tls.loop = loop;
     otel_tls.loop_return = loop ? *loop : 0;
+    otel_tls.loop_call = loop ? call : NULL;
+}
+
+bool otel_serving_same_handler(void)
+{
+    return otel_tls.in_loop && otel_tls.handler && handler_now() == otel_tls.handler;
 }
 
 uint64_t otel_serving_turn(void)

@@ -88,10 +88,15 @@ uint32_t otel_serving_slot(void);
 void otel_serving_turn_next(void);
 
 /* Where the function that waits for events keeps its return address (preload/frame.h), NULL: not
- * known. What the thread reads while that function is still there is the work of its event
- * handlers, and is over when the function returns: timers and queues that a loop runs through
- * afterwards are for others. Called in each event wait. */
-void otel_serving_loop(const uintptr_t *loop);
+ * known; call: where its calls, the wait among them, put theirs. What the thread reads while that
+ * function is still there is the work of its event handlers, and is over when the function returns:
+ * timers and queues that a loop runs through afterwards are for others. Called in each event wait.
+ */
+void otel_serving_loop(const uintptr_t *loop, const uintptr_t *call);
+
+/* The thread is still in the call of its event loop's in which the implicit context was set. False
+ * too when no loop is known. */
+bool otel_serving_same_handler(void);
 uint64_t otel_serving_turn(void);
 
 /* A coroutine is left and gone on with, maybe on another thread: it reads and serves like a thread

@@ -37,14 +37,16 @@ struct otel_tls {
     uint32_t depth;      /* explicit contexts attached; see context.h */
     uint64_t rng[4];     /* xoshiro256++ state, valid when rng_generation == generation */
     uint32_t rng_generation;
-    uint32_t private_fds;          /* this thread has a descriptor table of its own (privatefd.h) */
-    uint32_t serving_slot;         /* 1 + the thread's slot, 0: none yet (serving.h) */
-    bool in_loop;                  /* the implicit context was set below the loop's frame */
-    uint64_t turn;                 /* event waits this thread returned from */
-    const uintptr_t *loop;         /* where the loop keeps its return address, NULL: not known */
-    uintptr_t loop_return;         /* what stood there */
-    uintptr_t lookup;              /* frame of the name look-up the thread is in, 0: none */
-    uint64_t deeper;               /* pool handle of the block with deeper contexts, 0: none */
+    uint32_t private_fds;       /* this thread has a descriptor table of its own (privatefd.h) */
+    uint32_t serving_slot;      /* 1 + the thread's slot, 0: none yet (serving.h) */
+    bool in_loop;               /* the implicit context was set below the loop's frame */
+    uint64_t turn;              /* event waits this thread returned from */
+    const uintptr_t *loop;      /* where the loop keeps its return address, NULL: not known */
+    uintptr_t loop_return;      /* what stood there */
+    const uintptr_t *loop_call; /* where its calls put their return address, NULL: not known */
+    uintptr_t handler; /* what stood there when the implicit context was set, 0: not known */
+    uintptr_t lookup;  /* frame of the name look-up the thread is in, 0: none */
+    uint64_t deeper;   /* pool handle of the block with deeper contexts, 0: none */
     struct otel_implicit implicit; /* context of the exchange being served; see context.h */
     struct otel_implicit ended; /* of the request that ended last, its connection (socket_span.h) */
     uint64_t resumer;           /* cell of who switches to another coroutine; context.h */

@@ -70,13 +70,13 @@ static void returned(int epoll_fd, const struct epoll_event *events, int n)
 }
 
 /* In a hook's own body only. */
-#define LOOP() (otel_preload_active() ? OTEL_FRAME_OF_CALLER() : NULL)
+#define LOOP() (otel_preload_active() ? OTEL_FRAME_OF_CALLER() : NULL), OTEL_FRAME_CALL_OF_CALLER()
 
 /* The work of a loop begins anew. Returns whether there is an exchange whose context may end. */
-static inline bool begin(const uintptr_t *loop)
+static inline bool begin(const uintptr_t *loop, const uintptr_t *call)
 {
     otel_serving_turn_next();
-    otel_serving_loop(loop);
+    otel_serving_loop(loop, call);
     return __builtin_expect(otel_tls.implicit.cell != 0, 0);
 }
 

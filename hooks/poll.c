@@ -22,15 +22,17 @@
 
 struct loop {
     const uintptr_t *frame; /* NULL: not known */
+    const uintptr_t *call;
     bool likely;
 };
 
 /* Where the caller's frame is, if it may be an event loop: who waits for one descriptor alone wants
  * to read it with a time limit, and goes on with it when the function has returned. In a hook's own
  * body only. */
-#define LOOP(COUNT)                                                                     \
-    ((COUNT) > 1 && otel_preload_active() ? (struct loop){OTEL_FRAME_OF_CALLER(), true} \
-                                          : (struct loop){NULL, false})
+#define LOOP(COUNT)                                                                 \
+    ((COUNT) > 1 && otel_preload_active()                                           \
+         ? (struct loop){OTEL_FRAME_OF_CALLER(), OTEL_FRAME_CALL_OF_CALLER(), true} \
+         : (struct loop){NULL, NULL, false})
 
 /* Is there an exchange whose context an event may end, or a connect that one may? */
 static inline bool serves(void)
@@ -43,7 +45,7 @@ static inline void next(struct loop loop)
 {
     otel_serving_turn_next();
     if (loop.likely)
-        otel_serving_loop(loop.frame);
+        otel_serving_loop(loop.frame, loop.call);
 }
 
 /* Does it serve the exchange? ready: it is, so that a connect under way is over. */
@@ -69,7 +71,7 @@ static void returned(bool own, struct loop loop, const void *caller)
     if (otel_library_defines(caller, "curl_easy_perform"))
         return;
     if (loop.likely)
-        otel_serving_loop(loop.frame);
+        otel_serving_loop(loop.frame, loop.call);
     otel_context_implicit_clear();
 }
 

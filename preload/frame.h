@@ -24,4 +24,7 @@ const uintptr_t *otel_frame_return_of(const void *ret, uintptr_t cfa, uintptr_t 
     otel_frame_return_of(OTEL_CALLER(), (uintptr_t)__builtin_dwarf_cfa(), \
                          *(const uintptr_t *)__builtin_frame_address(0))
 
+/* Where the caller's calls put their return address, that of the hook among them. */
+#define OTEL_FRAME_CALL_OF_CALLER() ((const uintptr_t *)__builtin_dwarf_cfa() - 1)
+
 #endif

@@ -188,7 +188,7 @@ static __attribute__((noinline)) void handle(uint64_t cell)
 
 static __attribute__((noinline)) void wait_and_handle(uint64_t cell)
 {
-    otel_serving_loop((const uintptr_t *)__builtin_dwarf_cfa() - 1);
+    otel_serving_loop((const uintptr_t *)__builtin_dwarf_cfa() - 1, NULL);
     handle(cell);
     cr_assert_eq(kind(), OTEL_CONTEXT_IMPLICIT);
 }
