@@ -10,15 +10,8 @@
 
 #include "core/http1_parts.h"
 
-#define METHOD_MAX 32
-#define VERSION "HTTP/1."
-#define VERSION_LEN (sizeof VERSION) /* with the minor digit */
-#define STATUS_AT (VERSION_LEN + 1)  /* of the status code in its line */
-#define STATUS_END (STATUS_AT + 3)   /* where SP, CR or LF stand */
-#define REASON UINT8_MAX             /* value of position: in the reason */
-#define METHOD_AND_VERSION                                                \
-    (1 + 1 + VERSION_LEN) /* the blanks and the version of a request line \
-                           */
+/* The blanks and the version of a request line. */
+#define METHOD_AND_VERSION (1 + 1 + OTEL_HTTP1_VERSION_LEN)
 
 enum part { PART_METHOD, PART_TARGET, PART_VERSION };
 
@@ -30,6 +23,56 @@ void otel_http1_init(struct otel_http1 *p, bool response,
     p->wanted = wanted;
 }
 
+void otel_http1_begin(struct otel_http1 *p)
+{
+    p->state = OTEL_HTTP1_S_START;
+    p->minor = 0;
+    p->status = 0;
+    p->body = OTEL_HTTP1_NO_BODY;
+    p->keep_alive = false;
+    p->body_bytes = 0;
+    p->flags = 0;
+    p->coding = 0;
+    p->part = 0;
+    p->position = 0;
+    p->head_bytes = 0;
+    p->spilled = 0;
+    p->length = 0;
+    p->name_len = 0;
+}
+
+bool otel_http1_version(struct otel_http1 *p, const char *version)
+{
+    unsigned minor = (unsigned)(uint8_t)version[OTEL_HTTP1_VERSION_LEN - 1] - '0';
+
+    if (memcmp(version, OTEL_HTTP1_VERSION, OTEL_HTTP1_VERSION_LEN - 1) != 0 || minor > 9)
+        return false;
+    p->minor = (uint8_t)minor;
+    return true;
+}
+
+bool otel_http1_is_connect(struct otel_text method)
+{
+    return method.len == 7 && !memcmp(method.data, "CONNECT", 7);
+}
+
+size_t otel_http1_status_run(struct otel_http1 *p, const char *line, size_t len)
+{
+    unsigned hundreds, tens, ones;
+
+    if (len <= OTEL_HTTP1_STATUS_END || !otel_http1_version(p, line))
+        return 0;
+    hundreds = (unsigned)(uint8_t)line[OTEL_HTTP1_STATUS_AT] - '0';
+    tens = (unsigned)(uint8_t)line[OTEL_HTTP1_STATUS_AT + 1] - '0';
+    ones = (unsigned)(uint8_t)line[OTEL_HTTP1_STATUS_AT + 2] - '0';
+    if (hundreds - 1 > 8 || tens > 9 || ones > 9 || line[OTEL_HTTP1_VERSION_LEN] != ' ' ||
+        line[OTEL_HTTP1_STATUS_END] != ' ')
+        return 0;
+    p->status = (uint16_t)(hundreds * 100 + tens * 10 + ones);
+    p->position = OTEL_HTTP1_REASON;
+    return OTEL_HTTP1_STATUS_END + 1;
+}
+
 /* The version and line end of a request line from position on. Returns bytes taken; *done: through
  * the LF; *bad: another byte stands there. */
 static size_t version_run(struct otel_http1 *p, const char *data, size_t len, uint8_t *position,
@@ -37,21 +80,22 @@ static size_t version_run(struct otel_http1 *p, const char *data, size_t len, ui
 {
     size_t i = 0;
 
-    if (*position == 0 && len >= VERSION_LEN && !memcmp(data, VERSION, VERSION_LEN - 1)) {
-        i = VERSION_LEN - 1;
-        *position = VERSION_LEN - 1;
+    if (*position == 0 && len >= OTEL_HTTP1_VERSION_LEN &&
+        !memcmp(data, OTEL_HTTP1_VERSION, OTEL_HTTP1_VERSION_LEN - 1)) {
+        i = OTEL_HTTP1_VERSION_LEN - 1;
+        *position = OTEL_HTTP1_VERSION_LEN - 1;
     }
     for (; i < len && !*done; i++, (*position)++) {
         char c = data[i];
 
-        if (*position < VERSION_LEN - 1) {
-            *bad = c != VERSION[*position];
-        } else if (*position == VERSION_LEN - 1) {
+        if (*position < OTEL_HTTP1_VERSION_LEN - 1) {
+            *bad = c != OTEL_HTTP1_VERSION[*position];
+        } else if (*position == OTEL_HTTP1_VERSION_LEN - 1) {
             *bad = c < '0' || c > '9';
             p->minor = (uint8_t)(c - '0');
         } else {
             *done = c == '\n';
-            *bad = !*done && (c != '\r' || *position > VERSION_LEN);
+            *bad = !*done && (c != '\r' || *position > OTEL_HTTP1_VERSION_LEN);
         }
         if (*bad)
             return i;
@@ -66,7 +110,8 @@ static size_t request_run(struct otel_http1 *p, const char *data, size_t len, bo
 
     if (p->part == PART_METHOD) {
         i = otel_http1_token_run(data, len);
-        if (p->position + i > METHOD_MAX || (i < len && (data[i] != ' ' || p->position + i == 0))) {
+        if (p->position + i > OTEL_HTTP1_METHOD_MAX ||
+            (i < len && (data[i] != ' ' || p->position + i == 0))) {
             *bad = true;
             return i;
         }
@@ -104,7 +149,7 @@ static void request_line(struct otel_http1 *p, const char *line, size_t len,
 
     text->name = (struct otel_text){line, method};
     text->value = (struct otel_text){blank + 1, len - end - method - METHOD_AND_VERSION};
-    if (method == 7 && !memcmp(line, "CONNECT", 7))
+    if (otel_http1_is_connect(text->name))
         p->flags |= OTEL_HTTP1_IS_CONNECT;
 }
 
@@ -146,42 +191,21 @@ static bool status_byte(struct otel_http1 *p, char c)
 {
     uint8_t at = p->position++;
 
-    if (at < VERSION_LEN - 1)
-        return c == VERSION[at];
-    if (at == VERSION_LEN)
+    if (at < OTEL_HTTP1_VERSION_LEN - 1)
+        return c == OTEL_HTTP1_VERSION[at];
+    if (at == OTEL_HTTP1_VERSION_LEN)
         return c == ' ';
-    if (at == STATUS_END) {
-        p->position = REASON;
+    if (at == OTEL_HTTP1_STATUS_END) {
+        p->position = OTEL_HTTP1_REASON;
         return c == ' ';
     }
     if (c < '0' || c > '9')
         return false;
-    if (at == VERSION_LEN - 1)
+    if (at == OTEL_HTTP1_VERSION_LEN - 1)
         p->minor = (uint8_t)(c - '0');
     else
         p->status = (uint16_t)(p->status * 10 + (c - '0'));
-    return at != STATUS_AT || c != '0';
-}
-
-/* A status line up to its reason, whole in these bytes, as nearly all are. Returns the bytes taken;
- * 0: it is to be read byte by byte. */
-static inline size_t status_run(struct otel_http1 *p, const char *line, size_t len)
-{
-    unsigned minor, hundreds, tens, ones;
-
-    if (p->position || len <= STATUS_END || memcmp(line, VERSION, VERSION_LEN - 1) != 0)
-        return 0;
-    minor = (unsigned)(uint8_t)line[VERSION_LEN - 1] - '0';
-    hundreds = (unsigned)(uint8_t)line[STATUS_AT] - '0';
-    tens = (unsigned)(uint8_t)line[STATUS_AT + 1] - '0';
-    ones = (unsigned)(uint8_t)line[STATUS_AT + 2] - '0';
-    if (minor > 9 || hundreds - 1 > 8 || tens > 9 || ones > 9 || line[VERSION_LEN] != ' ' ||
-        line[STATUS_END] != ' ')
-        return 0;
-    p->minor = (uint8_t)minor;
-    p->status = (uint16_t)(hundreds * 100 + tens * 10 + ones);
-    p->position = REASON;
-    return STATUS_END + 1;
+    return at != OTEL_HTTP1_STATUS_AT || c != '0';
 }
 
 /* The reason is checked and passed by; nothing of this line needs a spill buffer. */
@@ -189,16 +213,16 @@ static enum otel_http1_event status_step(struct otel_http1 *p, struct otel_http1
 {
     const char *line = in->at;
     size_t room = otel_http1_room(p, in, OTEL_HTTP1_HEAD_MAX);
-    size_t i = status_run(p, line, room);
+    size_t i = p->position ? 0 : otel_http1_status_run(p, line, room);
 
-    while (i < room && p->position < REASON && !(p->flags & OTEL_HTTP1_CR)) {
-        if (p->position == STATUS_END && (line[i] == '\r' || line[i] == '\n'))
+    while (i < room && p->position < OTEL_HTTP1_REASON && !(p->flags & OTEL_HTTP1_CR)) {
+        if (p->position == OTEL_HTTP1_STATUS_END && (line[i] == '\r' || line[i] == '\n'))
             break;
         if (!status_byte(p, line[i]))
             return otel_http1_malformed(p);
         i++;
     }
-    if (p->position == REASON && !(p->flags & OTEL_HTTP1_CR))
+    if (p->position == OTEL_HTTP1_REASON && !(p->flags & OTEL_HTTP1_CR))
         i += otel_http1_text_run(line + i, room - i);
     if (i < room && line[i] == '\r' && !(p->flags & OTEL_HTTP1_CR)) {
         p->flags |= OTEL_HTTP1_CR;
@@ -218,24 +242,6 @@ static enum otel_http1_event status_step(struct otel_http1 *p, struct otel_http1
     return OTEL_HTTP1_START;
 }
 
-static void begin(struct otel_http1 *p)
-{
-    p->state = OTEL_HTTP1_S_START;
-    p->minor = 0;
-    p->status = 0;
-    p->body = OTEL_HTTP1_NO_BODY;
-    p->keep_alive = false;
-    p->body_bytes = 0;
-    p->flags = 0;
-    p->coding = 0;
-    p->part = PART_METHOD;
-    p->position = 0;
-    p->head_bytes = 0;
-    p->spilled = 0;
-    p->length = 0;
-    p->name_len = 0;
-}
-
 /* Before a message: empty lines before a request are passed by (RFC 9112 2.2). */
 static enum otel_http1_event between_step(struct otel_http1 *p, struct otel_http1_input *in)
 {
@@ -253,9 +259,9 @@ static enum otel_http1_event between_step(struct otel_http1 *p, struct otel_http
         in->at++;
         return OTEL_HTTP1_MORE;
     }
-    if (p->response ? c != VERSION[0] : !otel_http1_is_token[(unsigned char)c])
+    if (p->response ? c != OTEL_HTTP1_VERSION[0] : !otel_http1_is_token[(unsigned char)c])
         return otel_http1_malformed(p);
-    begin(p);
+    otel_http1_begin(p);
     return OTEL_HTTP1_BEGIN;
 }
 

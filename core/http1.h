@@ -115,6 +115,22 @@ struct otel_http1_text {
 enum otel_http1_event otel_http1_next(struct otel_http1 *p, const char *data, size_t len,
                                       size_t *used, struct otel_http1_text *text);
 
+#define OTEL_HTTP1_FIELDS 16 /* wanted headers of a head that is read whole */
+
+/* What a whole head says, beside what is readable in the parser; slices of the caller's bytes. */
+struct otel_http1_whole {
+    struct otel_http1_text start; /* of a request: as START has it */
+    size_t count;
+    struct otel_http1_text field[OTEL_HTTP1_FIELDS]; /* as HEADER has them, in their order */
+};
+
+/* The short way, for a parser between messages (otel_http1_idle) and a head that lies whole in
+ * data: does what next() would do from BEGIN to HEAD_END, and tells it in *head. Returns the bytes
+ * of the head. 0: not such a head, or one with a fault, longer than OTEL_HTTP1_SPILL_SIZE, or with
+ * more wanted headers than there is room for; nothing was consumed, and next() is to be asked. */
+size_t otel_http1_whole(struct otel_http1 *p, const char *data, size_t len,
+                        struct otel_http1_whole *head);
+
 /* n bytes went by that cannot be seen (sendfile, splice, MSG_TRUNC). MORE, END (with *used < n when
  * the message ends before), or MALFORMED unless they all lie in a body that needs no look. */
 enum otel_http1_event otel_http1_skip(struct otel_http1 *p, uint64_t n, uint64_t *used);

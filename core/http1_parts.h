@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the files of the HTTP/1.x parser share: http1.c goes from state to state and reads start
- * lines, http1_head.c reads header lines, http1_framing.c says what they mean for the message's
- * length, http1_body.c follows bodies. For these files alone.
+ * lines, http1_head.c reads header lines, http1_whole.c reads heads that need no state,
+ * http1_framing.c says what header lines mean for the message's length, http1_body.c follows
+ * bodies. For these files alone.
  *
  * A step reads from where the input stands and moves it. It returns OTEL_HTTP1_MORE when it has no
  * event to tell: then it has moved the input or changed the state, and is called again while there
@@ -43,6 +44,13 @@ enum otel_http1_state {
     OTEL_HTTP1_S_TRAILER_END,     /* the LF of the empty line behind the trailers */
     OTEL_HTTP1_S_MALFORMED,       /* for good */
 };
+
+#define OTEL_HTTP1_METHOD_MAX 32
+#define OTEL_HTTP1_VERSION "HTTP/1."
+#define OTEL_HTTP1_VERSION_LEN (sizeof OTEL_HTTP1_VERSION) /* with the minor digit */
+#define OTEL_HTTP1_STATUS_AT (OTEL_HTTP1_VERSION_LEN + 1)  /* of the status code in its line */
+#define OTEL_HTTP1_STATUS_END (OTEL_HTTP1_STATUS_AT + 3)   /* where SP, CR or LF stand */
+#define OTEL_HTTP1_REASON UINT8_MAX                        /* value of position: in the reason */
 
 /* Bits of flags. Of the head: */
 #define OTEL_HTTP1_HAS_LENGTH 0x01      /* Content-Length was read */
@@ -209,6 +217,18 @@ static inline void otel_http1_line_done(struct otel_http1 *p)
     p->spilled = 0;
     p->name_len = 0;
 }
+
+/* A message begins: forgets the one before. */
+void otel_http1_begin(struct otel_http1 *p);
+
+/* Notes the version that stands in OTEL_HTTP1_VERSION_LEN bytes. False: it is not HTTP/1.x. */
+bool otel_http1_version(struct otel_http1 *p, const char *version);
+
+bool otel_http1_is_connect(struct otel_text method);
+
+/* Notes a status line up to its reason, whole in these bytes, as nearly all are. Returns the bytes
+ * taken; 0: it is to be read byte by byte. */
+size_t otel_http1_status_run(struct otel_http1 *p, const char *line, size_t len);
 
 /* Steps of OTEL_HTTP1_S_FIELD and OTEL_HTTP1_S_VALUE (http1_head.c). */
 enum otel_http1_event otel_http1_field_step(struct otel_http1 *p, struct otel_http1_input *in,

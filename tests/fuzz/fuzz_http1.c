@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The first byte says what stream the rest is (request, response, response to HEAD, to CONNECT),
- * the second how it is cut. The events are the same whole, cut and byte by byte, and http_parser
- * agrees.
+ * the second how it is cut. The events are the same whole, cut and byte by byte, with heads read in
+ * one go where they can be, and http_parser agrees.
  */
 // LIBS: -lhttp_parser
 #include "core/http1.h"
@@ -18,12 +18,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct http1_log whole, cut; /* one input at a time */
 
-static void run(struct http1_log *log, unsigned kind, const char *data, size_t size, size_t piece)
+enum how { EVERY, BRIEF, SHORT_WAY }; /* events: all with their places; as the short way has them */
+
+static void run(struct http1_log *log, unsigned kind, const char *data, size_t size, size_t piece,
+                enum how how)
 {
     bool goes_on = true;
 
     http1_log_init(log, kind & 1);
-    log->places = true;
+    log->places = how == EVERY;
+    log->brief = how != EVERY;
+    log->whole = how == SHORT_WAY;
     log->parser.head_request = kind & 2;
     log->parser.connect_request = kind & 4;
     for (size_t at = 0, n; at < size && goes_on; at += n) {
@@ -51,11 +56,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     kind = data[0] & 1 ? data[0] & 7 : 0;
     size -= 2;
-    run(&whole, kind, bytes, size, size);
-    run(&cut, kind, bytes, size, 1);
+    run(&whole, kind, bytes, size, size, EVERY);
+    run(&cut, kind, bytes, size, 1, EVERY);
     if (strcmp(whole.text, cut.text))
         abort();
-    run(&cut, kind, bytes, size, 1 + data[1]);
+    run(&cut, kind, bytes, size, 1 + data[1], EVERY);
+    if (strcmp(whole.text, cut.text))
+        abort();
+    run(&whole, kind, bytes, size, 1 + data[1], BRIEF);
+    run(&cut, kind, bytes, size, 1 + data[1], SHORT_WAY);
+    if (strcmp(whole.text, cut.text))
+        abort();
+    run(&cut, kind, bytes, size, size, SHORT_WAY);
     if (strcmp(whole.text, cut.text))
         abort();
     difference = http1_peer_compare(kind, bytes, size);

@@ -29,6 +29,9 @@ struct http1_log {
     struct otel_http1 parser;
     bool places;
     bool refuse; /* give no spill buffer */
+    bool brief;  /* leave name and closing out: what otel_http1_whole() does not tell */
+    bool whole;  /* try that first, between messages; besides brief */
+    int wholes;  /* how often it read a head */
     bool over;   /* MALFORMED was said */
     int spills;  /* how often SPILL was */
     size_t at;   /* bytes consumed of the stream */
@@ -45,8 +48,8 @@ static inline bool http1_log_wanted(const char *name, size_t len)
 static inline void http1_log_init(struct http1_log *log, bool response)
 {
     otel_http1_init(&log->parser, response, http1_log_wanted);
-    log->places = log->refuse = log->over = false;
-    log->spills = 0;
+    log->places = log->refuse = log->over = log->brief = log->whole = false;
+    log->spills = log->wholes = 0;
     log->at = log->len = 0;
     log->text[0] = '\0';
 }
@@ -120,6 +123,38 @@ static inline void http1_log_slice(const struct http1_log *log, struct otel_text
         abort();
 }
 
+/* A head in one go, told as the events it stands for. Returns its bytes, 0: not this way. */
+static inline size_t http1_log_whole(struct http1_log *log, const char *data, size_t len)
+{
+    struct otel_http1_whole head;
+    struct otel_http1 before = log->parser;
+    size_t used;
+
+    if (!log->whole || !otel_http1_idle(&log->parser))
+        return 0;
+    used = otel_http1_whole(&log->parser, data, len, &head);
+    if (used > len || (!used && !otel_http1_idle(&log->parser)) ||
+        before.head_request != log->parser.head_request || before.spill != log->parser.spill)
+        abort();
+    if (!used)
+        return 0;
+    log->wholes++;
+    http1_log_event(log, OTEL_HTTP1_BEGIN, NULL);
+    if (log->parser.response)
+        memset(&head.start, 0, sizeof head.start);
+    http1_log_slice(log, head.start.name, data, used);
+    http1_log_slice(log, head.start.value, data, used);
+    http1_log_event(log, OTEL_HTTP1_START, &head.start);
+    for (size_t i = 0; i < head.count; i++) {
+        http1_log_slice(log, head.field[i].name, data, used);
+        http1_log_slice(log, head.field[i].value, data, used);
+        http1_log_event(log, OTEL_HTTP1_HEADER, &head.field[i]);
+    }
+    log->at += used;
+    http1_log_event(log, OTEL_HTTP1_HEAD_END, NULL);
+    return used;
+}
+
 /* The next bytes of the stream. Returns false once the stream is malformed. */
 static inline bool http1_log_feed(struct http1_log *log, const char *data, size_t len)
 {
@@ -127,10 +162,11 @@ static inline bool http1_log_feed(struct http1_log *log, const char *data, size_
 
     for (;;) {
         struct otel_http1_text text;
+        enum otel_http1_event event;
         size_t used;
-        enum otel_http1_event event =
-            otel_http1_next(&log->parser, data + done, len - done, &used, &text);
 
+        done += http1_log_whole(log, data + done, len - done);
+        event = otel_http1_next(&log->parser, data + done, len - done, &used, &text);
         if (used > len - done || (event == OTEL_HTTP1_MORE && used != len - done))
             abort();
         done += used;
@@ -146,7 +182,8 @@ static inline bool http1_log_feed(struct http1_log *log, const char *data, size_
             log->parser.spill = log->refuse ? NULL : log->spill;
             continue;
         }
-        http1_log_event(log, event, &text);
+        if (!log->brief || (event != OTEL_HTTP1_NAME && event != OTEL_HTTP1_CLOSING))
+            http1_log_event(log, event, &text);
         if (log->over)
             return false;
         if (log->parser.spilled == 0)
