@@ -43,8 +43,9 @@ bool otel_inject_readable(const void *p, size_t n)
 {
     const char *last = (const char *)p + n - 1;
 
-    return on_stack(p) || (otel_sys.probe(p) == 0 &&
-                           (((uintptr_t)p ^ (uintptr_t)last) < PAGE || !otel_sys.probe(last)));
+    return on_stack(p) || otel_sys_in_heap(p, n) ||
+           (otel_sys.probe(p) == 0 &&
+            (((uintptr_t)p ^ (uintptr_t)last) < PAGE || !otel_sys.probe(last)));
 }
 
 /* How many of n bytes at p can be read without a fault: at least up to the end of the next page, 0
@@ -53,7 +54,7 @@ static size_t readable(struct otel_inject_scan *s, const char *p, size_t n)
 {
     const char *end = (const char *)(((uintptr_t)p & ~(uintptr_t)(PAGE - 1)) + PAGE);
 
-    if (s->trusted || on_stack(p))
+    if (s->trusted || on_stack(p) || otel_sys_in_heap(p, n))
         return n;
     if (p < s->readable || p >= s->end) {
         if (otel_sys.probe(p))

@@ -27,7 +27,7 @@ char *otel_inject_block(uint64_t handle); /* NULL: stale */
 void otel_inject_block_free(uint64_t handle);
 
 /* Can n bytes at p, at least one and at most a few pages, be read without a fault? The caller's
- * stack is trusted, elsewhere the first and the last page are asked for (sys.h, probe). */
+ * stack and the heap are trusted, elsewhere the first and the last page are asked for (sys.h). */
 bool otel_inject_readable(const void *p, size_t n);
 
 /* The bit of enum otel_inject_seen for a name that otel_inject_owns(), in any case. */

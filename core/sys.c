@@ -178,6 +178,27 @@ struct otel_sys otel_sys = {
     .probe = sys_probe,
 };
 
+/* The end of the heap as libc keeps it; no header has it. libc writes it, on any thread. */
+extern void *__curbrk __attribute__((weak));
+
+/* Written at start-up, constant afterwards; NULL: not known. */
+static const char *heap;
+
+void otel_sys_heap_init(void)
+{
+    void *end = sbrk(0);
+
+    heap = end == (void *)-1 ? NULL : end;
+}
+
+bool otel_sys_in_heap(const void *p, size_t n)
+{
+    const char *at = p;
+    const char *end = &__curbrk ? __atomic_load_n((char **)&__curbrk, __ATOMIC_RELAXED) : NULL;
+
+    return heap && at >= heap && at < end && n <= (size_t)(end - at);
+}
+
 ssize_t otel_sys_read_file(const char *path, char *buf, size_t cap)
 {
     size_t used = 0;

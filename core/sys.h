@@ -9,6 +9,7 @@
 #ifndef OTEL_CORE_SYS_H
 #define OTEL_CORE_SYS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
@@ -56,6 +57,12 @@ int otel_sys_write_quiet(int fd, const void *buf, size_t n);
 /* The name of an errno ("ECONNREFUSED"), for error.type, which says "_OTHER" of what has none
  * (semantic conventions). Constant memory. */
 const char *otel_sys_errno_name(int error);
+
+/* Do n bytes at p, at least one, lie in what the heap of brk() has had since start-up? It is never
+ * given back but from its end on, so they can be read without a probe. Any thread; two loads.
+ * otel_sys_heap_init: where it begins, once, at start-up. */
+void otel_sys_heap_init(void);
+bool otel_sys_in_heap(const void *p, size_t n);
 
 /* Gives way until *state is no longer busy, for 50 ms at the most; returns what it then is. For
  * regions mapped by whichever thread comes first. Still busy after that (a fork child whose mapping

@@ -25,6 +25,7 @@
 #include "core/route.h"
 #include "core/serving.h"
 #include "core/store.h"
+#include "core/sys.h"
 
 /* Written in the constructor; false until then: hooks pass through. */
 static bool enabled;
@@ -78,6 +79,7 @@ static void adopt_environment(void)
 
 void otel_tracer_start(const struct otel_platform *platform, bool secure)
 {
+    otel_sys_heap_init();
     otel_config_load(otel_env_lookup, secure);
     if (otel_batch_needs_std())
         otel_privatefd_init();

@@ -237,6 +237,28 @@ Test(sys, write_quiet_leaves_the_hosts_pending_signal)
     cr_assert(sigismember(&pending, SIGPIPE));
 }
 
+/* What malloc() gave since then lies there, as long as it comes from brk(); nothing else does. */
+Test(sys, in_heap)
+{
+    static char elsewhere[8];
+    char *before = sbrk(0);
+    char *p;
+
+    cr_assert_not(otel_sys_in_heap(elsewhere, 1), "not known where it begins");
+    otel_sys_heap_init();
+    p = sbrk(4096);
+    cr_assert_neq(p, (char *)-1);
+    cr_assert(otel_sys_in_heap(p, 1));
+    cr_assert(otel_sys_in_heap(p, 4096));
+    cr_assert(otel_sys_in_heap(p + 4095, 1));
+    cr_assert_not(otel_sys_in_heap(p + 1, 4096), "beyond its end");
+    cr_assert_not(otel_sys_in_heap(p, SIZE_MAX));
+    cr_assert_not(otel_sys_in_heap(before - 1, 1), "before start-up");
+    cr_assert_not(otel_sys_in_heap(elsewhere, 1));
+    cr_assert_neq(sbrk(-4096), (char *)-1);
+    cr_assert_not(otel_sys_in_heap(p, 1), "given back");
+}
+
 static _Atomic uint32_t word;
 static _Atomic int woken;
 
