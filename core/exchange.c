@@ -98,17 +98,27 @@ void otel_exchange_keep(struct otel_connection *c)
 {
     uint64_t word = atomic_load_explicit(&c->requesting, memory_order_relaxed);
 
-    /* 0 is kept, too: one may begin. It may become 0 under our eyes. */
+    /* 0 is kept, too: one may begin. It may become 0 under our eyes, but nobody else changes 0. */
+    if (!word) {
+        atomic_store_explicit(&c->requesting, KEPT, memory_order_relaxed);
+        return;
+    }
     while (!atomic_compare_exchange_weak_explicit(&c->requesting, &word, word | KEPT,
                                                   memory_order_acq_rel, memory_order_relaxed))
         ;
 }
 
-/* Puts word there; what ended while it was kept is over now. */
+/* Puts word there; what ended while it was kept is over now. Where no request is named nobody else
+ * changes it. */
 static void replace_requesting(struct otel_connection *c, uint64_t word)
 {
-    uint64_t before = atomic_exchange_explicit(&c->requesting, word, memory_order_acq_rel);
+    uint64_t before = atomic_load_explicit(&c->requesting, memory_order_relaxed);
 
+    if (!(before & ~KEPT)) {
+        atomic_store_explicit(&c->requesting, word, memory_order_release);
+        return;
+    }
+    before = atomic_exchange_explicit(&c->requesting, word, memory_order_acq_rel);
     if (before & OVER)
         end(otel_exchange_get(before & ~(KEPT | OVER)), c);
 }
@@ -286,7 +296,8 @@ static void serve(struct otel_exchange *x, struct otel_connection *c)
     if (!otel_span_context_valid(&x->span.ctx))
         return;
     handle = otel_context_cell_open();
-    otel_serving_own(handle, x->self, c->self);
+    otel_serving_own(handle, x->self, c->self, otel_exchange_oldest(c) == x,
+                     c->in.http.body == OTEL_HTTP1_NO_BODY);
     atomic_store_explicit(&x->cell, handle, memory_order_release);
 }
 

@@ -15,24 +15,6 @@
 /* Lines that come in pieces; any thread, mapped when first needed. */
 static struct otel_pool spills = OTEL_POOL(OTEL_HTTP1_SPILL_SIZE, 512);
 
-/* One chunk of bytes on its way through a parser. */
-struct chunk {
-    struct otel_connection *c;
-    struct otel_direction *d;
-    int fd;
-    bool request;      /* this direction carries requests */
-    uint64_t now_ns;   /* read when first needed */
-    uint64_t answered; /* cell of the exchange these bytes answer, 0: none */
-    bool mixed;        /* they answer several */
-};
-
-static uint64_t now(struct chunk *k)
-{
-    if (!k->now_ns)
-        k->now_ns = otel_clock_mono_ns();
-    return k->now_ns;
-}
-
 /* Which side we are on an inherited socket shows by who speaks first: a client does. Sets up the
  * parser of the direction the caller holds. */
 static void settle(struct otel_connection *c, bool received)
@@ -56,131 +38,6 @@ void otel_observe_prepare(struct otel_connection *c)
     settle(c, false);
 }
 
-/* What the parser gave out of its spill buffer is there until its next event. */
-static void keep_spilled(const struct chunk *k, struct otel_http_head *head)
-{
-    if (k->d->http.spill)
-        otel_http_head_keep(head);
-}
-
-/* --- events of requests ---------------------------------------------------------------------- */
-
-static bool request_event(struct chunk *k, enum otel_http1_event event,
-                          const struct otel_http1_text *text)
-{
-    struct otel_exchange *x = otel_exchange_requesting(k->c);
-
-    if (event == OTEL_HTTP1_BEGIN) {
-        if (k->c->role == OTEL_ROLE_CLIENT)
-            x = otel_exchange_outgoing(k->c);
-        else
-            x = otel_exchange_begin(k->c, true, now(k));
-        if (!x)
-            return false;
-        x->sent = true;
-        if (x->server) /* not yet known for whom this is */
-            otel_context_implicit_clear();
-    }
-    if (!x) /* answered before it was complete */
-        return true;
-    if (event == OTEL_HTTP1_START) {
-        otel_http_head_start(&x->request, &k->d->http, text);
-        keep_spilled(k, &x->request);
-        return otel_observe_is_http(k->c);
-    } else if (event == OTEL_HTTP1_HEADER && !x->head_done) {
-        otel_http_head_add(&x->request, false, text);
-        keep_spilled(k, &x->request);
-    } else if (event == OTEL_HTTP1_HEAD_END) {
-        otel_exchange_request_head(x, k->c, k->fd);
-    } else if (event == OTEL_HTTP1_END) {
-        x->request_done = true;
-        k->c->held = (x->connect_request || x->upgrade) && !x->response_begun;
-        if (x->server && !x->response_begun)
-            otel_serving_ready(x->cell, true);
-    }
-    return true;
-}
-
-/* --- events of responses --------------------------------------------------------------------- */
-
-static bool interim(const struct otel_http1 *http)
-{
-    return http->status < 200 && http->status != 101;
-}
-
-/* The next request of a pipeline is served without a read. */
-static void serve_next(struct otel_connection *c, uint64_t ended_cell)
-{
-    struct otel_exchange *next = otel_exchange_oldest(c);
-
-    if (next && next->server && next->cell && otel_tls.implicit.cell == ended_cell)
-        otel_serving_enter(&next->span.ctx, next->cell);
-}
-
-static void answered(struct chunk *k, struct otel_exchange *x)
-{
-    uint64_t cell = x->cell;
-    bool tunnel = k->d->http.body == OTEL_HTTP1_TUNNEL;
-
-    atomic_store_explicit(&k->c->completed_turn, otel_serving_turn(), memory_order_relaxed);
-    atomic_store_explicit(&k->c->completed_cell, cell, memory_order_relaxed);
-    otel_exchange_finish(x, k->c, OTEL_TEXT(""), now(k));
-    if (tunnel)
-        otel_observe_set_protocol(k->c, OTEL_PROTOCOL_OTHER);
-    else if (k->c->role != OTEL_ROLE_CLIENT)
-        serve_next(k->c, cell);
-}
-
-static void response_begins(struct chunk *k, struct otel_exchange *x)
-{
-    bool known = atomic_load_explicit(&x->head_done, memory_order_acquire);
-
-    k->d->http.head_request = known && x->head_request;
-    k->d->http.connect_request = known && x->connect_request;
-    x->response_begun = true;
-    if (x->server)
-        otel_serving_ready(x->cell, false);
-}
-
-static bool response_event(struct chunk *k, enum otel_http1_event event,
-                           const struct otel_http1_text *text)
-{
-    struct otel_exchange *x = otel_exchange_oldest(k->c);
-
-    /* A response nobody asked for. */
-    if (!x || !x->sent)
-        return false;
-    k->mixed |= k->answered && k->answered != x->cell;
-    k->answered = x->cell;
-    if (event == OTEL_HTTP1_BEGIN) {
-        response_begins(k, x);
-    } else if (event == OTEL_HTTP1_START) {
-        otel_http_head_start(&x->response, &k->d->http, text);
-        keep_spilled(k, &x->response);
-    } else if (event == OTEL_HTTP1_HEADER) {
-        otel_http_head_add(&x->response, true, text);
-        keep_spilled(k, &x->response);
-    } else if (event == OTEL_HTTP1_HEAD_END && interim(&k->d->http)) {
-        otel_http_head_clear(&x->response);
-    } else if (event == OTEL_HTTP1_HEAD_END) {
-        otel_exchange_response_head(x);
-        if (atomic_load_explicit(&x->head_done, memory_order_acquire) &&
-            (x->connect_request || x->upgrade) && k->d->http.body != OTEL_HTTP1_TUNNEL) {
-            if (k->c->overtook)
-                return false;
-            k->c->held = false;
-        }
-    } else if (event == OTEL_HTTP1_END && interim(&k->d->http)) {
-        x->response_begun = false;
-        if (x->server && x->request_done)
-            otel_serving_ready(x->cell, true);
-    }
-    if (event == (k->d->http.body == OTEL_HTTP1_TUNNEL ? OTEL_HTTP1_HEAD_END : OTEL_HTTP1_END) &&
-        !interim(&k->d->http))
-        answered(k, x);
-    return true;
-}
-
 /* --- bytes ----------------------------------------------------------------------------------- */
 
 static bool give_spill(struct otel_direction *d)
@@ -200,15 +57,39 @@ void otel_observe_take_spill(struct otel_direction *d)
     d->spill = 0;
 }
 
+/* The short way through a head. Returns its bytes, 0: it is to go the long way; *good as follow().
+ */
+static size_t follow_whole(struct otel_observe_chunk *k, const char *p, size_t len, bool *good)
+{
+    struct otel_http1_whole head;
+    struct otel_exchange *x;
+    size_t used;
+
+    if (!k->request && (x = otel_exchange_oldest(k->c)) != NULL)
+        otel_observe_tell_parser(&k->d->http, x);
+    used = otel_http1_whole(&k->d->http, p, len, &head);
+    if (used)
+        *good = (k->request ? otel_observe_request_whole : otel_observe_response_whole)(k, &head);
+    return used;
+}
+
 /* Runs len bytes through the parser. False: the connection is not followed any more. */
-static bool follow(struct chunk *k, const char *p, size_t len)
+static bool follow(struct otel_observe_chunk *k, const char *p, size_t len)
 {
     struct otel_http1_text text;
     enum otel_http1_event event;
     bool refused = false;
+    bool good = true;
     size_t used;
 
     for (;;) {
+        if (len && otel_http1_idle(&k->d->http)) {
+            used = follow_whole(k, p, len, &good);
+            p += used;
+            len -= used;
+            if (!good || otel_observe_protocol(k->c) == OTEL_PROTOCOL_OTHER)
+                return good;
+        }
         event = otel_http1_next(&k->d->http, p, len, &used, &text);
         p += used;
         len -= used;
@@ -225,7 +106,8 @@ static bool follow(struct chunk *k, const char *p, size_t len)
         refused = false;
         if (event == OTEL_HTTP1_NAME || event == OTEL_HTTP1_CLOSING)
             continue;
-        if (!(k->request ? request_event : response_event)(k, event, &text))
+        if (!(k->request ? otel_observe_request_event : otel_observe_response_event)(k, event,
+                                                                                     &text))
             return false;
         if (otel_observe_protocol(k->c) == OTEL_PROTOCOL_OTHER)
             return true;
@@ -237,7 +119,7 @@ static bool follow(struct chunk *k, const char *p, size_t len)
 }
 
 /* A head that goes on: its slices point to bytes that are the program's again. */
-static void keep_heads(struct chunk *k)
+static void keep_heads(struct otel_observe_chunk *k)
 {
     struct otel_exchange *x =
         k->request ? otel_exchange_requesting(k->c) : otel_exchange_oldest(k->c);
@@ -248,10 +130,10 @@ static void keep_heads(struct chunk *k)
 
 /* Before anything is decided: the first byte of a request on a socket that may be another by now. A
  * client's was asked for before it was sent (inject.h). */
-static bool trusted(struct chunk *k)
+static bool trusted(struct otel_observe_chunk *k)
 {
     return k->c->role != OTEL_ROLE_SERVER || !k->request || !otel_http1_idle(&k->d->http) ||
-           otel_connection_trusted(k->c, k->fd, now(k));
+           otel_connection_trusted(k->c, k->fd, otel_observe_now(k));
 }
 
 /* --- a connection that speaks something else -------------------------------------------------- */
@@ -290,7 +172,8 @@ static void read_other(struct otel_connection *c)
 
 /* --- what hooks tell -------------------------------------------------------------------------- */
 
-static void follow_all(struct chunk *k, const struct iovec *iov, size_t iovcnt, size_t n)
+static void follow_all(struct otel_observe_chunk *k, const struct iovec *iov, size_t iovcnt,
+                       size_t n)
 {
     bool good = k->c->stream;
 
@@ -317,7 +200,7 @@ static void observe(struct otel_connection *c, int fd, bool received, const stru
                     size_t iovcnt, size_t n)
 {
     struct otel_direction *d = received ? &c->in : &c->out;
-    struct chunk k = {.c = c, .d = d, .fd = fd};
+    struct otel_observe_chunk k = {.c = c, .d = d, .fd = fd};
 
     settle(c, received);
     k.request = received == (c->role != OTEL_ROLE_CLIENT);
@@ -424,7 +307,7 @@ void otel_observe_sent(struct otel_connection *c, int fd, const struct iovec *io
 static void unseen(struct otel_connection *c, int fd, bool received, size_t n)
 {
     struct otel_direction *d = received ? &c->in : &c->out;
-    struct chunk k = {.c = c, .d = d, .fd = fd};
+    struct otel_observe_chunk k = {.c = c, .d = d, .fd = fd};
     enum otel_http1_event event = OTEL_HTTP1_MALFORMED;
     uint64_t used = 0;
 
@@ -437,7 +320,8 @@ static void unseen(struct otel_connection *c, int fd, bool received, size_t n)
         otel_exchange_keep(c);
     if (!otel_http1_idle(&d->http))
         event = otel_http1_skip(&d->http, n, &used);
-    if (event == OTEL_HTTP1_END && !(k.request ? request_event : response_event)(&k, event, NULL))
+    if (event == OTEL_HTTP1_END &&
+        !(k.request ? otel_observe_request_event : otel_observe_response_event)(&k, event, NULL))
         event = OTEL_HTTP1_MALFORMED;
     if (event == OTEL_HTTP1_MALFORMED || (event == OTEL_HTTP1_END && used < n))
         otel_observe_give_up(c, d);

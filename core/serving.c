@@ -183,15 +183,21 @@ void otel_serving_begin(struct otel_cell *cell, uint64_t handle)
     atomic_store_explicit(&cell->state, handle >> 32 << 32, memory_order_release);
 }
 
-void otel_serving_own(uint64_t handle, uint64_t exchange, uint64_t connection)
+void otel_serving_own(uint64_t handle, uint64_t exchange, uint64_t connection, bool read,
+                      bool ready)
 {
     struct otel_cell *cell = otel_context_cell(handle);
+    uint64_t born, state;
 
     if (!cell)
         return;
     atomic_store_explicit(&cell->exchange, exchange, memory_order_relaxed);
     atomic_store_explicit(&cell->connection[0], connection, memory_order_relaxed);
     atomic_store_explicit(&cell->connections, 1, memory_order_relaxed);
+    born = atomic_load_explicit(&cell->state, memory_order_relaxed);
+    state = born | (read ? own_slot() : 0) | (ready ? READY : 0);
+    atomic_store_explicit(&cell->state, state, memory_order_release);
+    count(born, state);
 }
 
 /* The function that waited for events last is on the stack, and we are below it. Reads a word of

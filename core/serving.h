@@ -49,8 +49,10 @@ struct otel_cell {
 /* A block is that cell from now on, which no thread has read from. */
 void otel_serving_begin(struct otel_cell *cell, uint64_t handle);
 
-/* Whose it is: told before anybody else knows of the cell. */
-void otel_serving_own(uint64_t cell, uint64_t exchange, uint64_t connection);
+/* Whose it is: told before anybody else knows of the cell. read: by the thread that reads from it
+ * (one that waits in a pipeline is read when those before it are answered). ready: its request is
+ * complete already (otel_serving_ready). */
+void otel_serving_own(uint64_t cell, uint64_t exchange, uint64_t connection, bool read, bool ready);
 
 /* The calling thread read from that exchange's connection, or its answer: the cell belongs to this
  * thread now, its context is the thread's implicit one. cell 0: clears the implicit context. */
