@@ -216,9 +216,22 @@ static void collect(struct otel_http *http, struct otel_http_reply *reply)
     reply->os_error = (int)os_error;
 }
 
+/* Whether the transfer has had a connection, a kept one too. */
+static bool connected(struct otel_http *http)
+{
+    curl_socket_t fd = CURL_SOCKET_BAD;
+    curl_off_t took = 0;
+
+    curl_easy_getinfo(http->easy, CURLINFO_CONNECT_TIME_T, &took);
+    return took != 0 || (curl_easy_getinfo(http->easy, CURLINFO_ACTIVESOCKET, &fd) == CURLE_OK &&
+                         fd != CURL_SOCKET_BAD);
+}
+
 void otel_http_post(struct otel_http *http, const void *body, size_t len, uint64_t deadline_ns,
                     struct otel_http_reply *reply)
 {
+    bool unconnected;
+
     reset_reply(reply);
     if (http->multi && !otel_http_sockets_intact(&http->sockets)) {
         otel_http_sockets_drop(&http->sockets);
@@ -236,11 +249,15 @@ void otel_http_post(struct otel_http *http, const void *body, size_t len, uint64
         reply->error = CURLE_FAILED_INIT;
         return;
     }
+    otel_http_sockets_begin(&http->sockets);
     if (drive(http, deadline_ns))
         collect(http, reply);
     else
         reply->no_time = true;
+    unconnected = reply->no_time && !connected(http);
     curl_multi_remove_handle(http->multi, http->easy);
+    if (unconnected)
+        otel_http_sockets_unconnected(&http->sockets);
     http->reply = NULL;
 }
 

@@ -16,6 +16,7 @@
 struct otel_http_sockets {
     const struct otel_export_host *host;
     int fd[SOCKETS_MAX]; /* -1: free slot */
+    uint32_t fresh;      /* a bit for each slot: opened for the request under way */
 };
 
 struct otel_http {
@@ -56,5 +57,11 @@ bool otel_http_sockets_intact(const struct otel_http_sockets *sockets);
 /* sockets.c: closes those that are still ours, behind libcurl's back: for handles never used
  * again. */
 void otel_http_sockets_drop(struct otel_http_sockets *sockets);
+
+/* sockets.c: a request begins; and it was given up before a connection came about: what was opened
+ * for it libcurl has closed, of a connect under way (before 8.0) without a word to
+ * otel_http_close_socket(). To be called when the transfer is libcurl's no more. */
+void otel_http_sockets_begin(struct otel_http_sockets *sockets);
+void otel_http_sockets_unconnected(struct otel_http_sockets *sockets);
 
 #endif

@@ -45,6 +45,7 @@ curl_socket_t otel_http_open_socket(void *userdata, curlsocktype purpose,
         return CURL_SOCKET_BAD;
     }
     *slot = adopted;
+    sockets->fresh |= UINT32_C(1) << (slot - sockets->fd);
     return adopted;
 }
 
@@ -75,6 +76,19 @@ void otel_http_sockets_drop(struct otel_http_sockets *sockets)
 {
     for (size_t i = 0; i < SOCKETS_MAX; i++) {
         if (sockets->fd[i] >= 0)
+            otel_http_close_socket(sockets, sockets->fd[i]);
+    }
+}
+
+void otel_http_sockets_begin(struct otel_http_sockets *sockets)
+{
+    sockets->fresh = 0;
+}
+
+void otel_http_sockets_unconnected(struct otel_http_sockets *sockets)
+{
+    for (size_t i = 0; i < SOCKETS_MAX; i++) {
+        if (sockets->fd[i] >= 0 && sockets->fresh >> i & 1)
             otel_http_close_socket(sockets, sockets->fd[i]);
     }
 }

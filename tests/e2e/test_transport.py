@@ -416,6 +416,16 @@ class Bad(Transport):
                 with self.subTest(protocol):
                     self.lost(drive(url, protocol, timeout=300), "no answer in time")
 
+    def test_never_connected(self):
+        """Each batch gives up in the middle of connecting; nothing of it is left behind."""
+        with c.unconnected() as url:
+            for protocol in PROTOCOLS:
+                with self.subTest(protocol):
+                    out = drive(url, protocol, timeout=300, batches=3)
+                    self.assertEqual(out.batches, [(0, 0, 2)] * 3)
+                    self.assertEqual(len(out.log), 1, out.log)
+                    self.assertEqual(out.sockets, 0, "a socket was left open")
+
     def test_hanging_tls_handshake(self):
         with c.unanswered() as url:
             out = drive(url.replace("http:", "https:"), timeout=300)

@@ -195,10 +195,15 @@ class Connection:
         return line.decode("latin-1")
 
     def exactly(self, n):
-        while len(self.buffer) < n:
+        parts, missing = [self.buffer], n - len(self.buffer)
+        while missing > 0:  # joined once: a body may have 64 MiB
+            self.buffer = b""
             self.receive()
-        data, self.buffer = self.buffer[:n], self.buffer[n:]
-        return data
+            parts.append(self.buffer)
+            missing -= len(self.buffer)
+        data = b"".join(parts)
+        self.buffer = data[n:]
+        return data[:n] if self.buffer else data
 
     def body(self, headers):
         if headers.get("expect", "").lower() == "100-continue":
@@ -438,6 +443,20 @@ def refused():
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{sock.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def unconnected():
+    """The URL of a collector whose queue of connections is full: a further one never comes about."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, contextlib.ExitStack() as stack:
+        while True:
+            waiting = stack.enter_context(socket.socket())
+            waiting.settimeout(0.2)  # on loopback one that can come about does so at once
+            try:
+                waiting.connect(server.getsockname())
+            except TimeoutError:
+                break
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
 @contextlib.contextmanager
