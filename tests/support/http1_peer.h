@@ -178,6 +178,20 @@ static inline bool http1_peer_has(const char *data, size_t len, const char *word
     return false;
 }
 
+/* A list begins with an empty element, or has one: http_parser reads no further in it, which RFC
+ * 9110 5.6.1.2 does not allow. */
+static inline bool http1_peer_empty_element(const char *data, size_t len)
+{
+    bool behind = false; /* a colon or comma, and blanks */
+
+    for (size_t i = 0; i < len; i++) {
+        if (behind && data[i] == ',')
+            return true;
+        behind = data[i] == ':' || data[i] == ',' || (behind && data[i] == ' ');
+    }
+    return false;
+}
+
 /* What http_parser rejects and we take, each time because it does not touch where messages end. */
 static inline bool http1_peer_lenient(enum http_errno why)
 {
@@ -217,7 +231,8 @@ static inline const char *http1_peer_compare(unsigned kind, const char *data, si
     struct http1_peer_stream ours = {kind & 1, kind & 2, kind & 4, .count = 0};
     struct http1_peer_stream theirs = {kind & 1, kind & 2, kind & 4, .count = 0};
     /* http_parser reads that one as it does Connection, and takes HTAB for a part of an option. */
-    bool keep = !http1_peer_has(data, len, "proxy-connection", false) && !memchr(data, '\t', len);
+    bool keep = !http1_peer_has(data, len, "proxy-connection", false) && !memchr(data, '\t', len) &&
+                !http1_peer_empty_element(data, len);
 
     /* It takes a longer name for this one. */
     if (http1_peer_has(data, len, "transfer-encoding", true))
