@@ -174,17 +174,12 @@ static uint64_t delay_ns(void)
 /* Exports everything that had ended when it began, or until a flush's time is over. */
 static void export_all(void)
 {
-    uint32_t left = otel_queue_len();
-
-    while (left) {
-        uint32_t n;
-
+    otel_queue_mark();
+    while (otel_queue_marked()) {
         if (otel_batch_exiting() && !otel_batch_time_left_ns())
             return;
-        n = export_one();
-        if (!n)
+        if (!export_one())
             return;
-        left = left > n ? left - n : 0;
     }
 }
 
@@ -339,7 +334,8 @@ void otel_batch_notify(uint32_t waiting)
     else if (__builtin_expect(state == ENDED || state == REFUSED, 0))
         drop_rest();
     if (waiting >= otel_config.max_export_batch_size &&
-        !atomic_load_explicit(&wake, memory_order_relaxed))
+        !atomic_load_explicit(&wake, memory_order_relaxed) &&
+        otel_queue_count() >= otel_config.max_export_batch_size)
         wake_thread();
 }
 

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "core/sys.h"
 
@@ -51,6 +52,138 @@ Test(queue, without_memory_it_is_full)
     otel_sys.mmap = real;
     cr_assert_eq(otel_queue_push(1), 0);
     cr_assert_eq(otel_queue_take(&out, 1), 0);
+}
+
+static size_t largest;
+static void *(*real_mmap)(size_t);
+
+static void *short_mmap(size_t len)
+{
+    return len > largest ? NULL : real_mmap(len);
+}
+
+Test(queue, short_of_memory_all_threads_share_a_ring)
+{
+    uint64_t out[20];
+
+    real_mmap = otel_sys.mmap;
+    otel_sys.mmap = short_mmap;
+    largest = 16 * 16;
+    cr_assert_eq(otel_queue_init(16), 0);
+    otel_sys.mmap = real_mmap;
+    for (uint32_t i = 0; i < 16; i++)
+        cr_assert_eq(otel_queue_push(i), i + 1);
+    cr_assert_eq(otel_queue_push(16), 0);
+    cr_assert_eq(otel_queue_take(out, 20), 16);
+}
+
+static _Atomic uint32_t pushed;
+
+static void *push_all(void *unused)
+{
+    while (otel_queue_push(7))
+        pushed++;
+    return unused;
+}
+
+static void *push_one(void *unused)
+{
+    return otel_queue_push(1) ? unused : "full";
+}
+
+static void in_a_thread(void *(*work)(void *))
+{
+    pthread_t t;
+    void *wrong;
+
+    cr_assert_eq(pthread_create(&t, NULL, work, NULL), 0);
+    pthread_join(t, &wrong);
+    cr_assert_null(wrong, "%s", (char *)wrong);
+}
+
+/* Each thread holds leave it does not use; what it bounds is the sum all the same. */
+Test(queue, the_capacity_is_that_of_all_threads_together)
+{
+    uint64_t out[300];
+
+    cr_assert_eq(otel_queue_init(300), 0);
+    for (int round = 0; round < 4; round++) {
+        pushed = 0;
+        for (int i = 0; i < 12; i++)
+            in_a_thread(push_one);
+        in_a_thread(push_all);
+        in_a_thread(push_all);
+        cr_assert_eq(pushed, 300 - 12, "%u", pushed);
+        cr_assert_eq(otel_queue_len(), 300);
+        cr_assert_eq(otel_queue_push(1), 0);
+        cr_assert_eq(otel_queue_take(out, 100), 100);
+        cr_assert_eq(otel_queue_take(out, 300), 200);
+        cr_assert_eq(otel_queue_len(), 0);
+    }
+}
+
+Test(queue, says_about_how_many_wait_of_all_threads)
+{
+    uint32_t said;
+
+    cr_assert_eq(otel_queue_init(2048), 0);
+    for (int i = 0; i < 5; i++)
+        in_a_thread(push_one);
+    said = otel_queue_push(1);
+    cr_assert_geq(said, 6);
+    cr_assert_leq(said, 6 + 5 * OTEL_QUEUE_LEAVE);
+    cr_assert_eq(otel_queue_count(), 6);
+    cr_assert_eq(otel_queue_push(1), 7);
+}
+
+Test(queue, a_mark_tells_old_from_new)
+{
+    uint64_t out[8];
+
+    cr_assert_eq(otel_queue_init(64), 0);
+    otel_queue_mark();
+    cr_assert_not(otel_queue_marked());
+    in_a_thread(push_one);
+    otel_queue_push(2);
+    cr_assert_not(otel_queue_marked());
+    otel_queue_mark();
+    otel_queue_push(3);
+    cr_assert_eq(otel_queue_take(out, 1), 1);
+    cr_assert(otel_queue_marked());
+    while (otel_queue_marked())
+        cr_assert_eq(otel_queue_take(out, 1), 1);
+    cr_assert_leq(otel_queue_len(), 1);
+}
+
+static int no_madvise(void *p, size_t len, int advice)
+{
+    (void)p;
+    (void)len;
+    (void)advice;
+    return -EPERM;
+}
+
+Test(queue, is_new_after_a_reset)
+{
+    int (*real)(void *, size_t, int) = otel_sys.madvise;
+    uint64_t out[8];
+
+    cr_assert_eq(otel_queue_init(5), 0);
+    for (uint64_t round = 0; round < 60; round++) {
+        otel_sys.madvise = round % 2 ? no_madvise : real;
+        for (uint64_t i = 0; i < round % 11; i++)
+            if (!otel_queue_push(i))
+                otel_queue_take(out, 8);
+        otel_queue_reset();
+        cr_assert_eq(otel_queue_len(), 0);
+        cr_assert_eq(otel_queue_take(out, 8), 0);
+        for (uint64_t i = 0; i < 5; i++)
+            cr_assert_eq(otel_queue_push(10 * round + i), i + 1);
+        cr_assert_eq(otel_queue_push(1), 0);
+        cr_assert_eq(otel_queue_take(out, 8), 5);
+        cr_assert_eq(out[4], 10 * round + 4);
+    }
+    otel_sys.madvise = real;
 }
 
 #define EACH 100000
