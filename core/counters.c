@@ -11,7 +11,7 @@
 #define SHARDS (OWNED + OTEL_SHARDS)
 
 struct shard {
-    _Alignas(64) _Atomic uint64_t count[OTEL_COUNTERS];
+    _Alignas(128) _Atomic uint64_t count[OTEL_COUNTERS];
 };
 
 /* Any thread adds to its shard and sums over all, relaxed; sums are exact once the adders are

@@ -3,7 +3,8 @@
  * A pool of fixed-size blocks in one mapped region, named by handles instead of pointers.
  *
  * Free blocks form a few LIFO lists (one a shard, so that two threads rarely meet and the warm
- * block comes back first); untouched memory is handed out last. Push and pop are one
+ * block comes back first); untouched memory is handed out last, some blocks at a time, so that
+ * neighbours, whose links share a cache line, are of one shard. Push and pop are one
  * compare-and-swap with a tag against ABA. No pointer lies in the region: it can become a file.
  *
  * A handle is (sequence << 32) | (index + 1). A block's sequence is odd while it is allocated and
@@ -19,12 +20,12 @@
 #define OTEL_SHARDS 8
 
 struct otel_pool_shard {
-    _Alignas(64) _Atomic uint64_t head; /* tag << 32 | index + 1 */
+    _Alignas(128) _Atomic uint64_t head; /* tag << 32 | index + 1 */
 };
 
 struct otel_pool_state {
     struct otel_pool_shard shard[OTEL_SHARDS];
-    _Alignas(64) _Atomic uint32_t fresh; /* blocks below were handed out at least once */
+    _Alignas(128) _Atomic uint32_t fresh; /* blocks below were handed out at least once */
 };
 
 /* What is kept of a block, side by side: who asks for one of the two asks for the other. */

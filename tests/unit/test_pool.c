@@ -81,6 +81,49 @@ Test(pool, reset_forgets_blocks_but_never_revives_a_handle)
         cr_assert_null(otel_pool_get(&pool, old[i]));
 }
 
+static struct otel_pool neighbours = OTEL_POOL(64, 256);
+
+static void *take_some(void *first)
+{
+    for (int i = 0; i < 4; i++)
+        ((uint64_t *)first)[i] = otel_pool_alloc(&neighbours);
+    return NULL;
+}
+
+/* A line that two threads write goes to and fro between their processors: 100 ns each time. */
+Test(pool, blocks_of_two_threads_do_not_share_a_cache_line)
+{
+    uint64_t mine[4], other[4];
+    pthread_t t;
+
+    take_some(mine);
+    cr_assert_eq(pthread_create(&t, NULL, take_some, other), 0);
+    pthread_join(t, NULL);
+    for (int i = 0; i < 4; i++)
+        for (int k = 0; k < 4; k++)
+            cr_assert_neq((uintptr_t)&neighbours.link[otel_pool_index(&neighbours, mine[i])] / 64,
+                          (uintptr_t)&neighbours.link[otel_pool_index(&neighbours, other[k])] / 64);
+}
+
+static void *take_one(void *pool)
+{
+    return otel_pool_alloc(pool) ? NULL : "nothing";
+}
+
+Test(pool, what_one_thread_leaves_another_gets)
+{
+    static struct otel_pool small = OTEL_POOL(64, 24);
+    pthread_t t;
+    int n = 0;
+
+    otel_pool_free(&small, otel_pool_alloc(&small)); /* this thread has its shard now */
+    cr_assert_eq(pthread_create(&t, NULL, take_one, &small), 0);
+    pthread_join(t, NULL);
+    while (otel_pool_alloc(&small))
+        n++;
+    cr_assert_eq(n, 23, "%d", n);
+}
+
 static size_t refuse_above;
 static void *(*real_mmap)(size_t);
 
