@@ -12,10 +12,15 @@
 #include "core/counters.h"
 #include "core/generation.h"
 #include "core/ids.h"
+#include "core/log.h"
 #include "core/queue.h"
 #include "core/sampler.h"
 #include "core/store.h"
 #include "core/span_data.h"
+
+/* Any thread: each is said once. */
+static atomic_flag said_store_full = ATOMIC_FLAG_INIT;
+static atomic_flag said_queue_full = ATOMIC_FLAG_INIT;
 
 /* Ids and flags of the new span. Returns the sampling decision. */
 static bool decide(struct otel_span_context *ctx, const struct otel_span_context *parent,
@@ -101,6 +106,8 @@ bool otel_span_start(struct otel_span *span, const struct otel_span_start *start
     record = otel_store_new(&span->record);
     if (!record) {
         otel_count(OTEL_COUNT_DROPPED_STORE_FULL, 1);
+        if (otel_log_once(&said_store_full))
+            otel_log(OTEL_LOG_WARN, "no room for more open spans: new ones are dropped");
         return false;
     }
     fill(record, &span->ctx, parent, start);
@@ -230,6 +237,8 @@ void otel_span_end(struct otel_span *span, uint64_t mono_ns)
     waiting = otel_queue_push(handle);
     if (!waiting) {
         otel_count(OTEL_COUNT_DROPPED_QUEUE_FULL, 1);
+        if (otel_log_once(&said_queue_full))
+            otel_log(OTEL_LOG_WARN, "the queue is full: spans that end are dropped");
         otel_store_free(handle);
         return;
     }
