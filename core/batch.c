@@ -92,6 +92,8 @@ void otel_batch_sleep(uint64_t ns)
 
         if (now >= until)
             return;
+        if (until > now + ns)
+            until = now + ns; /* as in work() */
         if (atomic_exchange(&wake, 0))
             continue; /* a full batch is no reason to hurry a retry; exit is, and is seen above */
         otel_sys.futex_wait(&wake, 0, (int64_t)(until - now));
@@ -192,6 +194,8 @@ static void work(void)
         uint32_t wanted;
         bool stop;
 
+        if (next > now + delay_ns())
+            next = now + delay_ns(); /* libfaketime sets this clock back, too */
         if (now < next && !atomic_exchange(&wake, 0))
             otel_sys.futex_wait(&wake, 0, (int64_t)(next - now));
         stop = atomic_load(&stopping);
