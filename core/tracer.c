@@ -27,8 +27,9 @@
 #include "core/store.h"
 #include "core/sys.h"
 
-/* Written in the constructor; false until then: hooks pass through. */
-static bool enabled;
+/* Set in the constructor, false until then: hooks pass through. Cleared for good by the thread that
+ * confines the process; any thread reads it. */
+static _Atomic bool enabled;
 /* Any thread: the sum is printed once. */
 static atomic_flag summed = ATOMIC_FLAG_INIT;
 
@@ -161,6 +162,20 @@ void otel_tracer_leave(int status)
     otel_connection_finish_all();
     otel_process_span_end(status);
     otel_tracer_flush();
+}
+
+/* The setting is changed under the eyes of other threads: each sees it at its next span, and a span
+ * that it starts before is dropped and counted like any that ends behind the last export. */
+void otel_tracer_confine(void)
+{
+    if (!enabled || !otel_generation() || !otel_generation_is_owner())
+        return;
+    otel_log(OTEL_LOG_INFO, "the program confines itself by a filter that may kill it: "
+                            "no more spans are made");
+    otel_tracer_stop(OTEL_STATUS_UNKNOWN);
+    __atomic_store_n(&otel_config.disabled, true, __ATOMIC_RELAXED);
+    enabled = false;
+    otel_log_init(OTEL_LOG_NONE, NULL);
 }
 
 void otel_tracer_stop(int status)

@@ -37,6 +37,12 @@ void otel_tracer_flush(void);
  * OTEL_STATUS_UNKNOWN. */
 void otel_tracer_leave(int status);
 
+/* The program is about to install a filter of system calls that may kill it: what has ended is
+ * exported now (bounded by OTEL_AUTO_EXIT_TIMEOUT), the thread ends, the sum and a line are logged.
+ * From then on no span is recorded, nothing is logged and nothing of ours makes a system call; an
+ * incoming context is still passed on. No-op in a vfork child. */
+void otel_tracer_confine(void);
+
 /* At exit, before the host's atexit handlers: ends what is under way, flush, end the thread, print
  * the sum when asked. Bounded; idempotent. */
 void otel_tracer_stop(int status);

@@ -7,6 +7,8 @@
 
 #include "core/context.h"
 #include "core/counters.h"
+#include "core/log.h"
+#include "core/queue.h"
 #include "tests/unit/spans.h"
 
 static const struct otel_platform platform; /* no module, no thread */
@@ -81,4 +83,24 @@ Test(tracer, a_child_starts_with_nothing_to_account_for)
     waitpid(pid, &status, 0);
     cr_assert_eq(status, 0);
     cr_assert_eq(otel_counter_sum(OTEL_COUNT_STARTED), 1);
+}
+
+Test(tracer, once_confined_no_span_is_made_and_nothing_is_left_to_do)
+{
+    struct otel_span before, after;
+
+    setenv("OTEL_LOG_LEVEL", "debug", 1);
+    otel_tracer_start(&platform, false);
+    cr_assert(start_span(&before));
+    cr_assert_not(otel_tracer_idle());
+    otel_tracer_confine();
+    cr_assert_not(otel_tracer_enabled());
+    cr_assert(otel_tracer_idle());
+    cr_assert_not(otel_log_enabled(OTEL_LOG_ERROR));
+    cr_assert_not(start_span(&after));
+    otel_span_end(&before, 0);
+    cr_assert_eq(otel_queue_len(), 0);
+    cr_assert_eq(otel_counter_sum(OTEL_COUNT_STARTED), 1);
+    cr_assert_eq(otel_counter_sum(OTEL_COUNT_DROPPED_EXPORT), 1);
+    otel_tracer_stop(0);
 }
