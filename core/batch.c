@@ -205,8 +205,6 @@ static void work(void)
             export_all();
             next = otel_clock_mono_ns() + delay_ns();
         }
-        while (!stop && otel_queue_len() >= otel_config.max_export_batch_size && export_one())
-            ;
         if (wanted != load(&flushed)) {
             if (!stop)
                 otel_exporter_flush();
@@ -215,6 +213,10 @@ static void work(void)
         }
         if (stop)
             return;
+        /* Behind the answer to a flush: under load there may be no end to it. */
+        while (!otel_batch_exiting() && otel_queue_len() >= otel_config.max_export_batch_size &&
+               export_one())
+            ;
     }
 }
 
