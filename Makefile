@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# make, make test, make check, make demo, make bench, make fuzz, make install — see README.md.
+# make, make test, check, demo, bench, soak, fuzz, install — see README.md.
 # V=1 shows the commands; ASAN=1, UBSAN=1, TSAN=1 build the unit tests with that sanitizer.
 
 PREFIX ?= /usr/local
@@ -41,7 +41,7 @@ BENCHES := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 LIBS_EXPORT := -l:libprotobuf-c.a -lcurl -l:libz.a
 HARDEN := -Wl,-z,defs -Wl,-z,now -Wl,-z,nodelete -Wl,-z,relro -Wl,--exclude-libs,ALL
 
-.PHONY: all test unit programs check demo bench fuzz install uninstall deps clean
+.PHONY: all test unit programs check demo bench soak fuzz install uninstall deps clean
 all: $(BUILD)/libotel_auto.so $(BUILD)/libotel_export.so $(BUILD)/otel-auto
 
 $(BUILD)/%.o: %.c | $(BUILD)/gen/otlp.pb-c.h
@@ -89,12 +89,14 @@ $(BUILD)/programs/%: tests/programs/%.c
 	$(Q)$(CC) -std=gnu11 -O1 -g -Wall -Wextra -Werror -D_GNU_SOURCE -I. -MMD -MP -o $@ $< \
 		$$(sed -n 's,^// LIBS:,,p' $<) -ldl -lpthread
 
-# Micro-benchmarks link core alone; programs to be traced are marked "// PROGRAM" and link nothing.
+# Benchmarks and soaks link core alone; those to be traced are marked "// PROGRAM": nothing of ours.
+WITH_CORE = @mkdir -p $(@D) && $(CC) $(filter-out -fvisibility=hidden,$(CFLAGS) $(WHOLE)) -o $@ $< \
+	$$(grep -q '^// PROGRAM' $< || echo $(BUILD)/libotel_core.a) $$(sed -n 's,^// LIBS:,,p' $<) \
+	-lpthread
 $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/libotel_core.a
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(filter-out -fvisibility=hidden,$(CFLAGS) $(WHOLE)) -o $@ $< \
-		$$(grep -q '^// PROGRAM' $< || echo $(BUILD)/libotel_core.a) \
-		$$(sed -n 's,^// LIBS:,,p' $<) -lpthread
+	$(WITH_CORE)
+$(BUILD)/soak/%: tests/soak/%.c $(BUILD)/libotel_core.a
+	$(WITH_CORE)
 
 programs: $(PROGRAMS)
 
@@ -120,6 +122,14 @@ bench:
 	scripts/install-deps --build
 	$(MAKE) -s all $(BUILD)/programs/sink $(BENCHES)
 	scripts/bench $(BUILD)
+
+# Everything at once for SOAK_SECONDS, under the shim and, core alone, under the thread sanitizer.
+SOAK_SECONDS ?= 600
+soak:
+	scripts/install-deps --build
+	$(MAKE) -s all $(BUILD)/programs/sink $(BUILD)/soak/host
+	$(MAKE) -s TSAN=1 build/tsan/soak/engine
+	tests/soak/run $(SOAK_SECONDS)
 
 # One program for each tests/fuzz/fuzz_*.c; a crash fails the target. FUZZ_SECONDS=n for each.
 FUZZ_CC := clang -std=gnu11 -O1 -g -D_GNU_SOURCE -I. -I$(BUILD)/gen -MMD -MP \
@@ -159,4 +169,5 @@ clean:
 	rm -rf build
 
 -include $(FUZZED:.o=.d) $(FUZZERS:=.d) $(TOOL:.o=.d) $(CORE:.o=.d) $(EXPORT:.o=.d) $(AUTO:.o=.d) \
-	$(UNIT:.o=.d) $(PROGRAMS:=.d) $(BENCHES:=.d)
+	$(UNIT:.o=.d) $(PROGRAMS:=.d) $(BENCHES:=.d) \
+	$(wildcard $(BUILD)/soak/*.d)
