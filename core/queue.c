@@ -54,6 +54,12 @@ static uint64_t load(const _Atomic uint64_t *word)
     return atomic_load_explicit(word, memory_order_relaxed);
 }
 
+/* Acquire: whose leave it was before has found the slots below free. */
+static uint64_t limit_of(const struct shard *shard)
+{
+    return atomic_load_explicit(&shard->limit, memory_order_acquire);
+}
+
 static struct slot *slot_of(unsigned ring, uint64_t at)
 {
     return &slots[((uint64_t)ring << bits) + (at & ((UINT64_C(1) << bits) - 1))];
@@ -115,9 +121,9 @@ static uint64_t borrow(struct shard *own)
         wanted = wanted ? wanted : have != 0;
     } while (wanted &&
              !atomic_compare_exchange_weak_explicit(&room, &have, have - wanted,
-                                                    memory_order_relaxed, memory_order_relaxed));
+                                                    memory_order_acquire, memory_order_relaxed));
     if (wanted) {
-        uint64_t limit = atomic_fetch_add_explicit(&own->limit, wanted, memory_order_relaxed);
+        uint64_t limit = atomic_fetch_add_explicit(&own->limit, wanted, memory_order_release);
         uint64_t lent = limit + wanted - load(&own->head);
         uint64_t used = capacity - (have - wanted);
 
@@ -130,13 +136,13 @@ static uint64_t borrow(struct shard *own)
 static uint64_t beg(struct shard *own)
 {
     for (unsigned i = 0; i < rings; i++) {
-        uint64_t limit = load(&shards[i].limit);
+        uint64_t limit = limit_of(&shards[i]);
 
         while (&shards[i] != own && (int64_t)(limit - load(&shards[i].tail)) > 0) {
             if (!atomic_compare_exchange_weak_explicit(&shards[i].limit, &limit, limit - 1,
-                                                       memory_order_relaxed, memory_order_relaxed))
+                                                       memory_order_acq_rel, memory_order_acquire))
                 continue;
-            atomic_fetch_add_explicit(&own->limit, 1, memory_order_relaxed);
+            atomic_fetch_add_explicit(&own->limit, 1, memory_order_release);
             return 1;
         }
     }
@@ -161,7 +167,7 @@ uint32_t otel_queue_push(uint64_t record)
         struct slot *slot = slot_of(ring, at);
         uint64_t turn;
 
-        if (__builtin_expect((int64_t)(load(&own->limit) - at) <= 0, 0)) {
+        if (__builtin_expect((int64_t)(limit_of(own) - at) <= 0, 0)) {
             if (!more_leave(own))
                 return 0;
             at = load(&own->tail);
@@ -203,7 +209,8 @@ static uint32_t take(unsigned ring, uint64_t *records, uint32_t max)
     }
     if (n) {
         atomic_store_explicit(&from->head, at, memory_order_release);
-        atomic_fetch_add_explicit(&room, n, memory_order_relaxed);
+        /* Who borrows these places finds the slots free. */
+        atomic_fetch_add_explicit(&room, n, memory_order_release);
     }
     return n;
 }
