@@ -22,8 +22,8 @@ SUM = re.compile(r"spans: started (\d+) = exported (\d+) \+ dropped (\d+) ")
 # As a user has it: the default queue, and what is dropped is said at the end.
 DEFAULTS = {"OTEL_BSP_SCHEDULE_DELAY": None, "OTEL_BSP_MAX_QUEUE_SIZE": None,
             "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": None, "OTEL_LOG_LEVEL": "debug"}
-# How many of its records a process ever touches is how full its queue ever was, which the neighbours
-# decide: a small one bounds that. Half a byte more for each request, and memory is not flat.
+# How many of its records a process ever touches is how full its queue ever was, and that depends on
+# who else runs: a small one bounds it. Half a byte more for each request, and memory is not flat.
 SMALL = {"OTEL_BSP_MAX_QUEUE_SIZE": "256", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "64"}
 FLAT_KIB = 256 + 64 + 120  # records of 1 KiB, and what the exporter and libc may still come to use
 

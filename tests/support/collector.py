@@ -343,11 +343,13 @@ class Collector:
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
-        with self.changed:
-            left = list(self.open)
-        for sock in left:
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+        # What it has taken it answers: a span that counts as received here is exported there.
+        for how, until in ((socket.SHUT_RD, 2), (socket.SHUT_RDWR, 0)):
+            with self.changed:
+                for sock in self.open:
+                    with contextlib.suppress(OSError):
+                        sock.shutdown(how)
+                self.changed.wait_for(lambda: not self.open, until)
 
     def _accept(self):
         while True:
@@ -447,8 +449,9 @@ def refused():
 
 @contextlib.contextmanager
 def unconnected():
-    """The URL of a collector whose queue of connections is full: a further one never comes about."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, contextlib.ExitStack() as stack:
+    """The URL of a collector whose queue of connections is full: no further one comes about."""
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         while True:
             waiting = stack.enter_context(socket.socket())
             waiting.settimeout(0.2)  # on loopback one that can come about does so at once
