@@ -195,8 +195,6 @@ static void plan_context(struct otel_environment *e, const struct otel_span_cont
     e->tracestate_len = otel_carry_lengths(e->ctx.carry, &e->baggage_len);
     if (!e->baggage)
         e->baggage_len = 0;
-    if (room_for(e) > OTEL_ENVIRONMENT_MAX)
-        e->tracestate_len = e->baggage_len = 0;
 }
 
 size_t otel_environment_plan(struct otel_environment *e, char *const envp[], bool follow)
@@ -204,7 +202,6 @@ size_t otel_environment_plan(struct otel_environment *e, char *const envp[], boo
     enum otel_context_kind kind;
     const struct otel_span_context *current = otel_context_find(&kind);
     struct found found;
-    size_t room;
 
     follow = follow && started_count;
     memset(e, 0, sizeof *e);
@@ -219,8 +216,7 @@ size_t otel_environment_plan(struct otel_environment *e, char *const envp[], boo
         plan_context(e, current);
     if (!e->traceparent && !e->back)
         return 0;
-    room = room_for(e);
-    return room <= OTEL_ENVIRONMENT_MAX ? room : 0;
+    return room_for(e);
 }
 
 /* --- the copy --------------------------------------------------------------------------------- */

@@ -3,7 +3,8 @@
  * The environment of a child: the program's own, with the current context in it as TRACEPARENT,
  * TRACESTATE and BAGGAGE (OpenTelemetry "Environment Variables as Context Propagation Carriers").
  * The program's array is never written to; what a child gets is a copy that lies where the caller
- * says, on its stack: a vfork child may not allocate, for it shares its parent's memory.
+ * says, on its stack or in a room (room.h): a vfork child may not allocate, for it shares its
+ * parent's memory.
  *
  * Nothing is changed where the program chose a traceparent of its own for the child, and where the
  * only context is the one that came in: then it goes on as the program passes it on, or does not.
@@ -21,9 +22,8 @@
 #include "core/span_context.h"
 
 /* What a copy may take of the caller's stack, in bytes: threads with 16 KiB of it exist, and libc
- * takes about as much in execvp(). A larger environment (some 900 variables) goes down without
- * tracestate and baggage, and then as it is. */
-#define OTEL_ENVIRONMENT_MAX 8192
+ * takes about as much in execvp(). A larger one (some 900 variables) wants memory of its own. */
+#define OTEL_ENVIRONMENT_STACK_MAX 8192
 
 /* What is to be put into a child's environment. Lives in the caller's frame, between the two calls
  * below; ours to write. */
@@ -43,8 +43,8 @@ struct otel_environment {
 void otel_environment_init(char *const *environment);
 
 /* Works out what a child is to get on top of envp. follow: what the program cleared may be put back
- * (never for a setuid program). Returns the bytes otel_environment_build() needs, at most
- * OTEL_ENVIRONMENT_MAX; 0: envp is to be passed as it is. Any thread; a vfork child too. */
+ * (never for a setuid program). Returns the bytes otel_environment_build() needs; 0: envp is
+ * to be passed as it is. Any thread; a vfork child too. */
 size_t otel_environment_plan(struct otel_environment *e, char *const envp[], bool follow);
 
 /* Makes the array in room, which has the bytes that plan asked for and is aligned for pointers.

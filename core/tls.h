@@ -14,6 +14,7 @@
 #define OTEL_CORE_TLS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/span_context.h"
@@ -51,6 +52,9 @@ struct otel_tls {
     struct otel_implicit ended; /* of the request that ended last, its connection (socket_span.h) */
     uint64_t resumer;           /* cell of who switches to another coroutine; context.h */
     bool inherited;             /* the implicit one was handed on by another thread */
+    int room_user;              /* process that uses the room, 0: none (room.h) */
+    void *room;                 /* of the thread's vfork children, NULL: none */
+    size_t room_len;
     struct otel_attached stack[OTEL_CONTEXT_INLINE_DEPTH];
 };
 

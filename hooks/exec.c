@@ -32,11 +32,11 @@ OTEL_HOOK_LIBC(int, execvpe, (const char *file, char *const argv[], char *const 
 static int run_path(const char *path, char *const argv[], char *const envp[])
 {
     struct otel_exec e;
-    size_t size = otel_exec_prepare(&e, FILE_AT(AT_FDCWD, path), envp);
+    bool ours = otel_exec_prepare(&e, FILE_AT(AT_FDCWD, path), envp);
 
-    if (size)
-        OTEL_REAL(execve)(path, argv, otel_environment_build(&e.environment, alloca(size)));
-    if (!size || errno == E2BIG)
+    if (ours)
+        OTEL_REAL(execve)(path, argv, otel_exec_environment(&e, alloca(e.stack)));
+    if (!ours || errno == E2BIG)
         OTEL_REAL(execve)(path, argv, envp);
     otel_exec_failed(&e);
     return -1;
@@ -45,11 +45,11 @@ static int run_path(const char *path, char *const argv[], char *const envp[])
 static int run_named(const char *file, char *const argv[], char *const envp[])
 {
     struct otel_exec e;
-    size_t size = otel_exec_prepare(&e, FILE_NAMED(file), envp);
+    bool ours = otel_exec_prepare(&e, FILE_NAMED(file), envp);
 
-    if (size)
-        OTEL_REAL(execvpe)(file, argv, otel_environment_build(&e.environment, alloca(size)));
-    if (!size || errno == E2BIG)
+    if (ours)
+        OTEL_REAL(execvpe)(file, argv, otel_exec_environment(&e, alloca(e.stack)));
+    if (!ours || errno == E2BIG)
         OTEL_REAL(execvpe)(file, argv, envp);
     otel_exec_failed(&e);
     return -1;
@@ -68,11 +68,11 @@ OTEL_HOOK_LIBC(int, execvp, (const char *file, char *const argv[]))
 OTEL_HOOK_LIBC(int, fexecve, (int fd, char *const argv[], char *const envp[]))
 {
     struct otel_exec e;
-    size_t size = otel_exec_prepare(&e, FILE_AT(fd, NULL), envp);
+    bool ours = otel_exec_prepare(&e, FILE_AT(fd, NULL), envp);
 
-    if (size)
-        OTEL_REAL(fexecve)(fd, argv, otel_environment_build(&e.environment, alloca(size)));
-    if (!size || errno == E2BIG)
+    if (ours)
+        OTEL_REAL(fexecve)(fd, argv, otel_exec_environment(&e, alloca(e.stack)));
+    if (!ours || errno == E2BIG)
         OTEL_REAL(fexecve)(fd, argv, envp);
     otel_exec_failed(&e);
     return -1;
@@ -82,12 +82,12 @@ OTEL_HOOK_LIBC(int, execveat,
                (int fd, const char *path, char *const argv[], char *const envp[], int flags))
 {
     struct otel_exec e;
-    size_t size = otel_exec_prepare(&e, FILE_AT(fd, path), envp);
+    bool ours = otel_exec_prepare(&e, FILE_AT(fd, path), envp);
 
-    if (size)
+    if (ours)
         OTEL_REAL(execveat)
-    (fd, path, argv, otel_environment_build(&e.environment, alloca(size)), flags);
-    if (!size || errno == E2BIG)
+    (fd, path, argv, otel_exec_environment(&e, alloca(e.stack)), flags);
+    if (!ours || errno == E2BIG)
         OTEL_REAL(execveat)(fd, path, argv, envp, flags);
     otel_exec_failed(&e);
     return -1;

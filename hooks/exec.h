@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "core/environment.h"
+#include "core/room.h"
 
 /* The file as the program names it. Nothing of it is trusted to be there. */
 struct otel_exec_file {
@@ -19,21 +20,31 @@ struct otel_exec_file {
     bool search;      /* a name without a slash is looked for in PATH */
 };
 
-/* Between prepare and failed; lies in the hook's frame. */
+/* Between prepare and failed, or plan and spawned; lies in the hook's frame. */
 struct otel_exec {
     struct otel_environment environment;
-    bool replaced; /* the process's span was ended for it */
+    struct otel_room room; /* for an environment that is too large for the stack */
+    size_t stack;          /* bytes of the stack for one that is not */
+    bool ours;             /* the new program gets another environment than envp */
+    bool replaced;         /* the process's span was ended for it */
 };
 
 /* Before an exec: sends what has ended, ends the process's span where the exec will work, and plans
- * the environment. Returns the bytes otel_environment_build() needs; 0: envp goes down as it is.
- * errno is kept. */
-size_t otel_exec_prepare(struct otel_exec *e, struct otel_exec_file file, char *const envp[]);
+ * the environment. Returns e->ours; false: envp goes down as it is. errno is kept. */
+bool otel_exec_prepare(struct otel_exec *e, struct otel_exec_file file, char *const envp[]);
 
 /* The exec has returned. errno is kept. */
-void otel_exec_failed(const struct otel_exec *e);
+void otel_exec_failed(struct otel_exec *e);
 
 /* The same for a child that is spawned: only the environment. errno is kept. */
-size_t otel_exec_plan(struct otel_environment *e, struct otel_exec_file file, char *const envp[]);
+bool otel_exec_plan(struct otel_exec *e, struct otel_exec_file file, char *const envp[]);
+void otel_exec_spawned(struct otel_exec *e);
+
+/* The environment that was planned. stack: e->stack bytes, aligned for pointers; as long-lived as
+ * the result. */
+static inline char **otel_exec_environment(const struct otel_exec *e, void *stack)
+{
+    return otel_environment_build(&e->environment, e->room.p ? e->room.p : stack);
+}
 
 #endif

@@ -71,33 +71,49 @@ static bool is_ours(void)
     return otel_preload_active() && !otel_guard_inside() && otel_tracer_enabled();
 }
 
-size_t otel_exec_plan(struct otel_environment *e, struct otel_exec_file file, char *const envp[])
+static void plan(struct otel_exec *e, char *const envp[], bool follow)
 {
-    int saved = errno;
-    size_t room = 0;
+    size_t size = is_ours() ? otel_environment_plan(&e->environment, envp, follow) : 0;
 
-    if (is_ours())
-        room = otel_environment_plan(e, envp, otel_config.follow && look(file) == PLAIN);
-    errno = saved;
-    return room;
+    e->ours = size != 0;
+    e->stack = size;
+    e->room = (struct otel_room){0};
+    if (size > OTEL_ENVIRONMENT_STACK_MAX) {
+        e->stack = 0;
+        e->ours = otel_room_take(&e->room, size) != NULL;
+    }
 }
 
-size_t otel_exec_prepare(struct otel_exec *e, struct otel_exec_file file, char *const envp[])
+bool otel_exec_plan(struct otel_exec *e, struct otel_exec_file file, char *const envp[])
+{
+    int saved = errno;
+
+    e->replaced = false;
+    plan(e, envp, is_ours() && otel_config.follow && look(file) == PLAIN);
+    errno = saved;
+    return e->ours;
+}
+
+void otel_exec_spawned(struct otel_exec *e)
+{
+    otel_room_give(&e->room);
+}
+
+bool otel_exec_prepare(struct otel_exec *e, struct otel_exec_file file, char *const envp[])
 {
     int saved = errno;
     enum verdict verdict = is_ours() ? look(file) : NOT_THERE;
-    size_t room = 0;
 
     e->replaced = verdict != NOT_THERE && otel_exit_replace(OTEL_STATUS_UNKNOWN);
     if (verdict == NOT_THERE)
         otel_exit_flush();
-    if (is_ours())
-        room = otel_environment_plan(&e->environment, envp, verdict == PLAIN);
+    plan(e, envp, verdict == PLAIN);
     errno = saved;
-    return room;
+    return e->ours;
 }
 
-void otel_exec_failed(const struct otel_exec *e)
+void otel_exec_failed(struct otel_exec *e)
 {
+    otel_room_give(&e->room);
     otel_exit_return(e->replaced);
 }

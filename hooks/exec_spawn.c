@@ -14,28 +14,32 @@ OTEL_HOOK_LIBC(int, posix_spawn,
                (pid_t * pid, const char *path, const posix_spawn_file_actions_t *actions,
                 const posix_spawnattr_t *attributes, char *const argv[], char *const envp[]))
 {
-    struct otel_environment e;
-    size_t size = otel_exec_plan(&e, (struct otel_exec_file){path, AT_FDCWD, false}, envp);
+    struct otel_exec e;
+    bool ours = otel_exec_plan(&e, (struct otel_exec_file){path, AT_FDCWD, false}, envp);
     int error = E2BIG;
 
-    if (size)
+    if (ours)
         error = OTEL_REAL(posix_spawn)(pid, path, actions, attributes, argv,
-                                       otel_environment_build(&e, alloca(size)));
-    return error != E2BIG ? error
-                          : OTEL_REAL(posix_spawn)(pid, path, actions, attributes, argv, envp);
+                                       otel_exec_environment(&e, alloca(e.stack)));
+    if (error == E2BIG)
+        error = OTEL_REAL(posix_spawn)(pid, path, actions, attributes, argv, envp);
+    otel_exec_spawned(&e);
+    return error;
 }
 
 OTEL_HOOK_LIBC(int, posix_spawnp,
                (pid_t * pid, const char *file, const posix_spawn_file_actions_t *actions,
                 const posix_spawnattr_t *attributes, char *const argv[], char *const envp[]))
 {
-    struct otel_environment e;
-    size_t size = otel_exec_plan(&e, (struct otel_exec_file){file, AT_FDCWD, true}, envp);
+    struct otel_exec e;
+    bool ours = otel_exec_plan(&e, (struct otel_exec_file){file, AT_FDCWD, true}, envp);
     int error = E2BIG;
 
-    if (size)
+    if (ours)
         error = OTEL_REAL(posix_spawnp)(pid, file, actions, attributes, argv,
-                                        otel_environment_build(&e, alloca(size)));
-    return error != E2BIG ? error
-                          : OTEL_REAL(posix_spawnp)(pid, file, actions, attributes, argv, envp);
+                                        otel_exec_environment(&e, alloca(e.stack)));
+    if (error == E2BIG)
+        error = OTEL_REAL(posix_spawnp)(pid, file, actions, attributes, argv, envp);
+    otel_exec_spawned(&e);
+    return error;
 }

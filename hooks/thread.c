@@ -6,6 +6,7 @@
 
 #include "core/context.h"
 #include "core/pool.h"
+#include "core/room.h"
 #include "core/serving.h"
 #include "core/tls.h"
 #include "preload/init.h"
@@ -63,6 +64,7 @@ static void leave(void *unused)
     otel_context_detach(0); /* what pthread_exit left standing */
     otel_context_implicit_clear();
     otel_serving_leave();
+    otel_room_leave();
 }
 
 static void *run_posix(void *handle)

@@ -111,6 +111,20 @@ class Exec(TestCase):
                 got = self.child("full-" + how, "/bin/true")
                 self.assertEqual(got.stdout, b"ended with 0\n")
 
+    def test_many_variables(self):
+        """All of them arrive, with ours; the process does not grow by it."""
+        for how in GIVEN + OWN:
+            if how == "execle":
+                continue  # the program has no argument to give, so libc takes the NULL for it
+            with self.subTest(how=how):
+                got = self.child("many-" + how, "/usr/bin/env", env={"BAGGAGE": "b=" + "x" * 2000,
+                                                                     "TRACEPARENT": TRACEPARENT})
+                self.assertEqual(variable(got, "TRACEPARENT"), got.spans.one("SELECT").traceparent)
+                self.assertEqual(variable(got, "BAGGAGE"), "b=" + "x" * 2000)
+                self.assertEqual(len(re.findall(rb"^V\d+=", got.stdout, re.M)), 5000)
+                self.assertTrue(variable(got, "V4999").endswith("y"))
+                self.assertIn(b"grown by 0\n", got.stdout)
+
     def test_system_and_popen(self):
         """Their children are made inside libc: the program's environment as it stands."""
         for how in ("system", "popen"):

@@ -3,8 +3,9 @@
  *
  * children HOW [PROGRAM [ARGUMENT...]]: starts PROGRAM in that way, inside a function that an SQL
  * statement calls (so that a span is current), and says how it ended. "plain-" before HOW: outside
- * of any. "bad-", "big-", "full-" before HOW: with pointers that lead nowhere, with more than any
- * exec takes, with an environment to the last byte the kernel takes.
+ * of any. "bad-", "big-", "full-", "many-" before HOW: with pointers that lead nowhere, with more
+ * than any exec takes, with an environment to the last byte the kernel takes, with 5000 variables
+ * (and then a hundred times in turn, to see whether the process grows by it).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,11 +21,14 @@
 
 #define PAGE 4096
 #define LONG_VALUE 100000
+#define MANY 5000
+#define TURNS 100
 
 static const char *how;
 static char **arguments;
 static char *few[] = {"A=1", "PATH=/usr/bin:/bin", "B=2", NULL};
 static char **variables = few;
+static int many;
 
 static int is(const char *name)
 {
@@ -113,11 +117,43 @@ static void child(void)
     printf("ended with %x\n", (unsigned)status);
 }
 
+static unsigned mappings(void)
+{
+    FILE *maps = fopen("/proc/self/maps", "r");
+    unsigned n = 0;
+    int c;
+
+    while (maps && (c = fgetc(maps)) != EOF)
+        n += c == '\n';
+    if (maps)
+        fclose(maps);
+    return n;
+}
+
+/* Ends what child() has begun: that many times more, of which one is told. */
+static void again(void)
+{
+    unsigned before = mappings();
+    int out = dup(1), null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+    fflush(stdout);
+    dup2(null, 1);
+    for (int i = 1; i < TURNS; i++)
+        child();
+    fflush(stdout);
+    dup2(out, 1);
+    close(out);
+    close(null);
+    printf("grown by %u\n", mappings() > before + TURNS / 4 ? mappings() - before : 0);
+}
+
 static void call(sqlite3_context *context, int n, sqlite3_value **values)
 {
     (void)n;
     (void)values;
     child();
+    if (many)
+        again();
     sqlite3_result_int(context, 0);
 }
 
@@ -152,6 +188,20 @@ static void make_many(size_t count, size_t len)
         memcpy(variables[i], "V=", 2);
         variables[i][len] = '\0';
     }
+}
+
+static void make_named(void)
+{
+    char name[16];
+
+    many = 1;
+    make_many(MANY, 100);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "V%d=", i);
+        memcpy(variables[i], name, strlen(name));
+    }
+    memset(variables[MANY - 1] + 20, 'y', 80);
+    environ = variables;
 }
 
 /* Adds to the last variable until the exec of path is refused; then takes the last byte back. */
@@ -197,6 +247,8 @@ int main(int argc, char **argv)
         make_many(100, LONG_VALUE);
     else if (!strncmp(how, "full-", 5) && (how += 5))
         make_full();
+    else if (!strncmp(how, "many-", 5) && (how += 5))
+        make_named();
     if (plain)
         child();
     else

@@ -13,7 +13,7 @@
 #define PAGE 4096
 #define INHERITED "00-00000000000000000000000000000001-0000000000000002-01"
 
-static _Alignas(char *) char room[OTEL_ENVIRONMENT_MAX];
+static _Alignas(char *) char room[64 * 1024];
 
 static void attach(uint64_t carry)
 {
@@ -81,20 +81,31 @@ Test(environment, one_the_program_chose_stands)
     cr_assert_eq(otel_environment_plan(&e, envp, false), 0);
 }
 
-Test(environment, a_large_one_goes_without_lists_and_then_as_it_is)
+Test(environment, one_of_any_size)
 {
     static char baggage[OTEL_BAGGAGE_MAX];
-    static char *envp[1200];
-    const char *const want[] = {OURS, NULL};
+    static char *envp[3000];
     struct otel_environment e;
+    size_t size;
+    char **got;
 
     memset(baggage, 'x', sizeof baggage);
+    memcpy(baggage, "a=", 2);
     attach(otel_carry_new(NULL, 0, baggage, sizeof baggage));
-    cr_assert_gt(otel_environment_plan(&e, envp, false), 0);
-    expect(otel_environment_build(&e, room), want);
-    for (int i = 0; i < 1199; i++)
-        envp[i] = "A=1";
-    cr_assert_eq(otel_environment_plan(&e, envp, false), 0);
+    for (int i = 0; i < 2999; i++)
+        envp[i] = i == 1000 ? "BAGGAGE=old=1" : "A=1";
+    size = otel_environment_plan(&e, envp, false);
+    cr_assert_gt(size, OTEL_ENVIRONMENT_STACK_MAX);
+    cr_assert_lt(size, sizeof room);
+    memset(room, '#', sizeof room);
+    got = otel_environment_build(&e, room);
+    cr_assert_eq(room[size], '#');
+    for (int i = 0; i < 2998; i++)
+        cr_assert_eq(got[i], envp[0]);
+    cr_assert_str_eq(got[2998], OURS);
+    cr_assert_eq(memcmp(got[2999], "BAGGAGE=a=xxx", 13), 0);
+    cr_assert_eq(strlen(got[2999]), 8 + sizeof baggage);
+    cr_assert_null(got[3000]);
 }
 
 Test(environment, pointers_that_lead_nowhere_are_left_to_the_kernel)
