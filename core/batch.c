@@ -11,6 +11,7 @@
 #include "core/config.h"
 #include "core/counters.h"
 #include "core/exporter.h"
+#include "core/generation.h"
 #include "core/log.h"
 #include "core/privatefd.h"
 #include "core/queue.h"
@@ -296,15 +297,17 @@ static int create(void)
     return err;
 }
 
-/* True when the thread runs now. A thread that was refused (RLIMIT_NPROC, seccomp) is not asked for
- * again: the spans are counted as dropped when the process ends. */
+/* True when the thread runs now. A vfork child starts none: it would end with the child, unseen by
+ * the parent whose state this is. A thread that was refused (RLIMIT_NPROC, seccomp) is not asked
+ * for again: the spans are counted as dropped when the process ends. */
 static bool start(void)
 {
     uint32_t none = NONE;
     int saved = errno;
     int err;
 
-    if (!platform || !atomic_compare_exchange_strong(&thread_state, &none, (uint32_t)STARTING))
+    if (!platform || !otel_generation_is_owner() ||
+        !atomic_compare_exchange_strong(&thread_state, &none, (uint32_t)STARTING))
         return load(&thread_state) == RUNNING;
     if (platform->at_exit)
         platform->at_exit();
