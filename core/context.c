@@ -24,6 +24,9 @@
  * not its context, and still stands when this stack goes on. */
 #define SAME_STACK ((uintptr_t)1 << 20)
 
+/* An entry that counts until it is detached: no frame, but which thread's it was at first. */
+#define DETACHED_ONLY ((uintptr_t)1 << 63)
+
 /* The cell of an implicit context that a fork child goes on with and that has none of its own yet:
  * no handle, for its index is 0. */
 #define KEPT_CELL ((uint64_t)1 << 32)
@@ -174,7 +177,7 @@ otel_context_find(enum otel_context_kind *kind)
         if (__builtin_expect(here <= e->frame + FRAME_SLACK, 1) &&
             e->frame + FRAME_SLACK - here < SAME_STACK)
             return &e->ctx;
-        if (on_signal_stack())
+        if (e->frame & DETACHED_ONLY || on_signal_stack())
             return &e->ctx;
         if (here > e->frame)
             pop();
@@ -207,7 +210,8 @@ static void set(struct otel_attached *e, const struct otel_span_context *ctx)
     memcpy(e->ctx.span_id, ctx->span_id, sizeof e->ctx.span_id);
 }
 
-__attribute__((noinline)) uint32_t otel_context_attach(const struct otel_span_context *ctx)
+static inline __attribute__((always_inline)) uint32_t attach(const struct otel_span_context *ctx,
+                                                             uintptr_t at)
 {
     uint32_t token;
     struct otel_attached *e;
@@ -225,9 +229,43 @@ __attribute__((noinline)) uint32_t otel_context_attach(const struct otel_span_co
     if (!e)
         return token;
     e->cell = 0;
-    e->frame = frame();
+    e->frame = at;
     set(e, ctx);
     return token;
+}
+
+__attribute__((noinline)) uint32_t otel_context_attach(const struct otel_span_context *ctx)
+{
+    return attach(ctx, frame());
+}
+
+static uint32_t mark_of(const struct otel_span_context *ctx)
+{
+    uint32_t mark;
+
+    memcpy(&mark, ctx->span_id, sizeof mark);
+    return mark;
+}
+
+void otel_context_attach_at(const struct otel_span_context *ctx, const void *here,
+                            struct otel_context_token *token)
+{
+    token->frame = here ? (uintptr_t)here : (uintptr_t)&otel_tls | DETACHED_ONLY;
+    token->mark = mark_of(ctx);
+    token->at = 1 + attach(ctx, token->frame);
+}
+
+bool otel_context_detach_at(const struct otel_context_token *token)
+{
+    const struct otel_attached *e;
+
+    if (!token->at || otel_tls.depth < token->at)
+        return false;
+    e = entry(token->at - 1);
+    if (e && (e->frame != token->frame || mark_of(&e->ctx) != token->mark))
+        return false;
+    otel_context_detach(token->at - 1);
+    return true;
 }
 
 void otel_context_detach(uint32_t token)

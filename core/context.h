@@ -38,6 +38,21 @@ const struct otel_span_context *otel_context_find(enum otel_context_kind *kind);
  * whose frame was left without detach (longjmp, exception) stops counting by itself. */
 uint32_t otel_context_attach(const struct otel_span_context *ctx);
 
+/* The same for a program that attaches by itself, and may give back the wrong token or none. here:
+ * what lies in the frame whose end is the context's, too; NULL: it counts until it is detached,
+ * wherever on the stack. A token is named by where and what was attached, so that one that was used
+ * before, or is another thread's, is known. */
+struct otel_context_token {
+    uint32_t at;    /* 1 + its place, 0: nothing was attached */
+    uint32_t mark;  /* of the span */
+    uint64_t frame; /* of the entry */
+};
+void otel_context_attach_at(const struct otel_span_context *ctx, const void *here,
+                            struct otel_context_token *token);
+
+/* False: that attach does not stand any more, or is not of this stack; nothing is changed. */
+bool otel_context_detach_at(const struct otel_context_token *token);
+
 /* Goes back to what was current before the attach that gave token; contexts attached above it and
  * never detached (longjmp, exception, pthread_exit inside a callback) go too. Token 0: all. */
 void otel_context_detach(uint32_t token);

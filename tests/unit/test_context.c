@@ -48,6 +48,72 @@ Test(context, explicit_contexts_nest)
     cr_assert_eq(current(), 0);
 }
 
+/* In a frame of its own, with more below it than any slack. */
+static __attribute__((noinline)) void attach_deep(const struct otel_span_context *c,
+                                                  struct otel_context_token *token, bool here)
+{
+    volatile char room[8192];
+
+    room[0] = 0;
+    otel_context_attach_at(c, here ? (const void *)room : NULL, token);
+}
+
+Test(context, attached_without_a_frame_counts_until_detached)
+{
+    struct otel_span_context a = ctx(1);
+    struct otel_context_token token;
+
+    attach_deep(&a, &token, false);
+    cr_assert_eq(current(), 1);
+    cr_assert(otel_context_detach_at(&token));
+    cr_assert_eq(current(), 0);
+    cr_assert_not(otel_context_detach_at(&token));
+}
+
+Test(context, attached_in_a_frame_counts_no_longer_than_that)
+{
+    struct otel_span_context a = ctx(1);
+    struct otel_context_token token;
+
+    attach_deep(&a, &token, true);
+    cr_assert_eq(current(), 0);
+    cr_assert_not(otel_context_detach_at(&token));
+}
+
+Test(context, wrong_tokens_detach_nothing)
+{
+    struct otel_span_context a = ctx(1), b = ctx(2);
+    struct otel_context_token outer, inner, wrong = {0};
+
+    otel_context_attach_at(&a, NULL, &outer);
+    otel_context_attach_at(&b, NULL, &inner);
+    cr_assert_not(otel_context_detach_at(&wrong));
+    wrong = inner;
+    wrong.at = outer.at; /* the place of another */
+    cr_assert_not(otel_context_detach_at(&wrong));
+    wrong = inner;
+    wrong.frame ^= 64; /* another thread's */
+    cr_assert_not(otel_context_detach_at(&wrong));
+    wrong.at = 1000;
+    cr_assert_not(otel_context_detach_at(&wrong));
+    cr_assert_eq(current(), 2);
+    cr_assert(otel_context_detach_at(&outer));
+    cr_assert_eq(current(), 0);
+    cr_assert_not(otel_context_detach_at(&inner));
+}
+
+Test(context, tokens_work_deeper_than_any_room)
+{
+    struct otel_span_context a = ctx(1);
+    struct otel_context_token token[600];
+
+    for (int i = 0; i < 600; i++)
+        otel_context_attach_at(&a, NULL, &token[i]);
+    for (int i = 599; i >= 0; i--)
+        cr_assert(otel_context_detach_at(&token[i]), "%d", i);
+    cr_assert_eq(current(), 0);
+}
+
 Test(context, detaching_the_outer_one_takes_forgotten_inner_ones_along)
 {
     struct otel_span_context a = ctx(1);
