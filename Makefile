@@ -157,13 +157,14 @@ fuzz: $(FUZZERS)
 	tests/fuzz/run $(FUZZERS)
 
 install: all
-	install -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include
 	install -m 755 $(BUILD)/libotel_auto.so $(BUILD)/libotel_export.so $(DESTDIR)$(LIBDIR)
 	install -m 755 $(BUILD)/otel-auto $(DESTDIR)$(PREFIX)/bin
+	install -m 644 core/otel_auto.h $(DESTDIR)$(PREFIX)/include
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libotel_auto.so libotel_export.so)
-	rm -f $(DESTDIR)$(PREFIX)/bin/otel-auto
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/otel-auto include/otel_auto.h)
 
 clean:
 	rm -rf build
