@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# make, make test, check, demo, bench, soak, fuzz, install — see README.md.
+# make, make test, harm, check, demo, bench, soak, fuzz, install — see README.md.
 # V=1 shows the commands; ASAN=1, UBSAN=1, TSAN=1 build the unit tests with that sanitizer.
 
 PREFIX ?= /usr/local
@@ -41,7 +41,7 @@ BENCHES := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 LIBS_EXPORT := -l:libprotobuf-c.a -lcurl -l:libz.a
 HARDEN := -Wl,-z,defs -Wl,-z,now -Wl,-z,nodelete -Wl,-z,relro -Wl,--exclude-libs,ALL
 
-.PHONY: all test unit programs check demo bench soak fuzz install uninstall deps clean
+.PHONY: all test harm unit programs check demo bench soak fuzz install uninstall deps clean
 all: $(BUILD)/libotel_auto.so $(BUILD)/libotel_export.so $(BUILD)/otel-auto
 
 $(BUILD)/%.o: %.c | $(BUILD)/gen/otlp.pb-c.h
@@ -112,6 +112,12 @@ test:
 	scripts/install-deps --test
 	$(MAKE) -s all programs
 	scripts/run-tests
+
+# Programs natively and under the shim, compared: a line each and a score. HARM='CASE …' for some.
+harm:
+	scripts/install-deps --harm
+	$(MAKE) -s all programs
+	tests/harm/run $(HARM)
 
 demo:
 	scripts/install-deps --demo

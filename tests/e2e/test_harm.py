@@ -7,7 +7,8 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from harness import TestCase, collectors, differential, program, require, run  # noqa: E402
+from harness import (ROOT, TestCase, collectors, differential, program, require,  # noqa: E402
+                     run)
 
 MODES = ({}, {"OTEL_TRACES_EXPORTER": "console", "OTEL_AUTO_CONSOLE": "/dev/null"},
          {"OTEL_TRACES_EXPORTER": "none"})
@@ -95,6 +96,71 @@ class Harm(TestCase):
                         "-Wl,-rpath,$ORIGIN"],
                        cwd=folder, check=True)
         self.assertEqual(differential([os.path.join(folder, "main")]).rc, 13)
+
+
+class Harness(TestCase):
+    """tests/harm/run, the harness of make harm."""
+
+    @staticmethod
+    def compare(*arguments):
+        """(exit status, lines that are results, all it said)"""
+        done = subprocess.run([os.path.join(ROOT, "tests", "harm", "run"), "-j", "1", *arguments],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              check=False)
+        if done.returncode == 2:
+            raise unittest.SkipTest(done.stderr.strip())
+        results = [line for line in done.stdout.splitlines() if line.startswith(
+            ("ok ", "DIFF ", "skip "))]
+        return done.returncode, results, done.stdout + done.stderr
+
+    def test_debians_programs_are_the_same(self):
+        rc, results, said = self.compare("--quick")
+        self.assertGreater(len(results), 9, said)
+        for line in results:
+            with self.subTest(line.split()[1]):
+                if line.startswith("skip "):
+                    self.skipTest(line)
+                self.assertTrue(line.startswith("ok "), said)
+        self.assertEqual(rc, 0, said)
+
+    def case(self, text):
+        path = os.path.join(self.folder(), "made.sh")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        return path
+
+    def test_every_kind_of_difference_is_found(self):
+        for part, line in (("exit status", 'exit "${#preload}"'), ("stdout", 'echo "$preload"'),
+                           ("stderr", 'echo "$preload" >&2'), ("files", 'echo "$preload" >made'),
+                           ("files", 'touch "/dev/shm/left$preload"'),
+                           ("files", 'touch /run/made; chmod "6${#preload}" /run/made'),
+                           ("left running", '[ -z "$preload" ] || setsid sleep 1000 &'),
+                           ("spans", "")):
+            with self.subTest(line):
+                rc, results, said = self.compare(self.case(
+                    "#!/bin/bash\n" + "# spans: 1\n" * (part == "spans") +
+                    f"preload=${{LD_PRELOAD:+here}}\n{line}\n"))
+                self.assertEqual(rc, 1, said)
+                self.assertRegex(results[0], rf"^DIFF made: {part} \(", said)
+
+    def test_a_difference_on_the_wire_is_found_and_what_is_stated_is_filtered(self):
+        text = ("#!/bin/bash\n# spans: 1\n# wire: 8081 8080\n{}"
+                ". \"$HARM/lib.sh\"\n"
+                "python3 -m http.server -b 127.0.0.1 8080 >/dev/null 2>&1 & until_open 8080\n"
+                "curl -s -H \"x: ${{LD_PRELOAD:+here}}\" http://127.0.0.1:8081/ >/dev/null\n"
+                "kill $!\n")
+        filters = "# filter: ^Date: .* => Date\n", "# filter: ^x: here\\r\\n => \n"
+        self.assertRegex(self.compare(self.case(text.format(filters[0])))[1][0],
+                         r"^DIFF made: wire \(")
+        rc, results, said = self.compare(self.case(text.format("".join(filters))))
+        self.assertEqual((rc, results[0][:8]), (0, "ok   mad"), said)
+
+    def test_one_that_does_not_end_or_needs_what_is_not_there(self):
+        rc, results, said = self.compare(self.case("#!/bin/bash\n# limit: 1\nsleep 1000\n"))
+        self.assertEqual(rc, 1, said)
+        self.assertRegex(results[0], r"^DIFF made: end \(")
+        rc, results, said = self.compare(self.case("#!/bin/bash\n# needs: no-such-program\n"))
+        self.assertEqual((rc, results), (1, ["skip made: not installed: no-such-program"]), said)
 
 
 if __name__ == "__main__":
