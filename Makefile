@@ -27,7 +27,7 @@ ifneq ($(TSAN),)
 override CFLAGS += -Itests/support/plain
 endif
 
-CORE := $(patsubst %.c,$(BUILD)/%.o,$(wildcard core/*.c))
+CORE := $(patsubst %.c,$(BUILD)/%.o,$(wildcard core/*.c)) $(BUILD)/core/libyaml.o
 EXPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard core/export/*.c)) $(BUILD)/gen/otlp.pb-c.o
 AUTO := $(patsubst %.c,$(BUILD)/%.o,$(wildcard preload/*.c hooks/*.c))
 TOOL := $(patsubst %.c,$(BUILD)/%.o,$(wildcard scripts/*.c))
@@ -55,6 +55,14 @@ $(BUILD)/gen/otlp.pb-c.h $(BUILD)/gen/otlp.pb-c.c &: core/otlp.proto
 
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
 	$(Q)$(CC) $(CFLAGS) -Wno-error -c -o $@ $<
+
+# libyaml's parser, which takes its memory from us (core/yaml_memory.h).
+$(BUILD)/core/libyaml.o:
+	@mkdir -p $(@D)
+	$(Q)$(LD) -r -u yaml_parser_parse -o $@ $$($(CC) -print-file-name=libyaml.a)
+	$(Q)objcopy --redefine-sym malloc=otel_yaml_malloc --redefine-sym free=otel_yaml_release \
+		--redefine-sym realloc=otel_yaml_realloc --redefine-sym strdup=otel_yaml_strdup \
+		--redefine-sym __assert_fail=otel_yaml_assert $@
 
 $(BUILD)/libotel_core.a: $(CORE)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
@@ -141,7 +149,7 @@ soak:
 FUZZ_CC := clang -std=gnu11 -O1 -g -D_GNU_SOURCE -I. -I$(BUILD)/gen -MMD -MP \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZED := $(filter-out %/module.o %/malloc.o,$(patsubst %.c,build/fuzz/%.o,$(wildcard core/*.c \
-	core/export/*.c)) build/fuzz/gen/otlp.pb-c.o)
+	core/export/*.c)) build/fuzz/gen/otlp.pb-c.o) $(BUILD)/core/libyaml.o
 
 build/fuzz/gen/%.o: $(BUILD)/gen/%.c
 	@mkdir -p $(@D)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/config_file.h"
 #include "core/config_row.h"
 #include "core/propagation.h"
 #include "core/sys.h"
@@ -176,18 +177,25 @@ static void resolve_exporters(void)
     otel_log(OTEL_LOG_WARN, "OTEL_TRACES_EXPORTER: ignored 'file': OTEL_AUTO_FILE is not set");
 }
 
-void otel_config_load(const char *(*lookup)(const char *name), bool secure)
+/* Back to what stands before the first row. */
+static void forget(bool secure)
 {
     otel_config = defaults;
     otel_config.secure = secure;
     memset(&otel_config_raw, 0, sizeof otel_config_raw);
     arena_used = 0;
+}
 
-    start_log(lookup);
+/* Returns the first row behind the log's that does not parse, NULL: none. Each is warned about
+ * where the environment is read; a file is wrong as a whole. */
+static const struct otel_config_row *read_rows(const char *(*lookup)(const char *name), bool file)
+{
     for (size_t i = OTEL_CONFIG_LOG_ROWS; i < otel_config_row_count; i++) {
         const struct otel_config_row *row = &otel_config_rows[i];
         int err = read_row(row, lookup);
 
+        if (err && file)
+            return row;
         if (err)
             warn_row(row, lookup, err);
     }
@@ -195,6 +203,62 @@ void otel_config_load(const char *(*lookup)(const char *name), bool secure)
     resolve_batch();
     resolve_exporters();
     otel_config_resolve_endpoint();
+    return NULL;
+}
+
+/* As if OTEL_SDK_DISABLED were true. The one line about it is heard unless the log was told to be
+ * silent: who names a file wants it read. */
+static void give_up_file(const char *(*lookup)(const char *name), const char *why)
+{
+    const struct otel_config_row *row = otel_config_rows;
+
+    forget(false);
+    start_log(lookup);
+    if (!otel_config_raw.log_level_set && !otel_config.log_path)
+        otel_log_init(OTEL_LOG_ERROR, NULL);
+    otel_log(OTEL_LOG_ERROR, "%s: nothing is traced", why);
+    otel_log_init(otel_config.log_level, otel_config.log_path);
+    /* What comes in is still passed on. */
+    for (size_t i = 0; i < otel_config_row_count; i++) {
+        row = &otel_config_rows[i];
+        if (row->target == &otel_config.traceparent || row->target == &otel_config.tracestate ||
+            row->target == &otel_config.baggage)
+            read_row(row, lookup);
+    }
+    otel_config.disabled = true;
+    otel_config.file_wrong = true;
+}
+
+static void load_file(const char *path, const char *(*lookup)(const char *name))
+{
+    const struct otel_config_row *bad;
+    struct otel_config_file_error error;
+
+    if (otel_config_file_read(path, lookup, &error) < 0) {
+        give_up_file(lookup, error.text);
+        return;
+    }
+    start_log(otel_config_file_lookup);
+    otel_config_file_warn();
+    bad = read_rows(otel_config_file_lookup, true);
+    if (bad) {
+        otel_config_file_refuse(bad->setting.name, &error);
+        give_up_file(lookup, error.text);
+    }
+    otel_config_file_forget();
+}
+
+void otel_config_load(const char *(*lookup)(const char *name), bool secure)
+{
+    const char *path = secure ? NULL : lookup("OTEL_CONFIG_FILE");
+
+    forget(secure);
+    if (path && *path) {
+        load_file(path, lookup);
+        return;
+    }
+    start_log(lookup);
+    read_rows(lookup, false);
 }
 
 bool otel_config_family_disabled(const char *family)

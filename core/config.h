@@ -52,6 +52,7 @@ enum otel_socket_spans { /* OTEL_AUTO_SOCKET_SPANS */
  * are NUL-terminated, and NULL when unset and without default. Read-only after load: any thread. */
 struct otel_config {
     bool disabled;                   /* OTEL_SDK_DISABLED */
+    bool file_wrong;                 /* OTEL_CONFIG_FILE could not be used: disabled, and said so */
     bool secure;                     /* AT_SECURE process: only the safe rows were read */
     const char *service_name;        /* OTEL_SERVICE_NAME */
     const char *resource_attributes; /* OTEL_RESOURCE_ATTRIBUTES, as given */

@@ -79,6 +79,12 @@ int otel_config_parse_text(const struct otel_config_row *row, const char *value)
     return 0;
 }
 
+int otel_config_parse_nothing(const struct otel_config_row *row, const char *value)
+{
+    (void)row, (void)value;
+    return 0;
+}
+
 int otel_config_parse_switch(const struct otel_config_row *row, const char *value)
 {
     const struct otel_config_word *word = whole_word(row->words, value);

@@ -67,6 +67,8 @@ int otel_config_parse_bits(const struct otel_config_row *row, const char *value)
 int otel_config_parse_number(const struct otel_config_row *row, const char *value);
 /* uint32_t; above max counts as max. */
 int otel_config_parse_capped(const struct otel_config_row *row, const char *value);
+/* Taken where the table begins to be read, not in its turn. */
+int otel_config_parse_nothing(const struct otel_config_row *row, const char *value);
 /* Those of one row each; target unused. */
 int otel_config_parse_log_level(const struct otel_config_row *row, const char *value);
 int otel_config_parse_sampler(const struct otel_config_row *row, const char *value);

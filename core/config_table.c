@@ -90,6 +90,8 @@ const struct otel_config_row otel_config_rows[] = {
     ROW("OTEL_AUTO_LOG", "", "", NO, "file our log is appended to instead of stderr", text,
         TO(log_path)),
 
+    ROW("OTEL_CONFIG_FILE", "", "", NO,
+        "YAML file, declarative configuration 1.1; other variables then count no more", nothing),
     ROW("OTEL_SDK_DISABLED", "false", "", YES, "no spans; an incoming context is still passed on",
         bool, TO(disabled)),
     ROW("OTEL_SERVICE_NAME", "", "", YES, "service.name, else unknown_service:EXECUTABLE", text,

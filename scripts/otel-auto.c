@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * otel-auto: the launcher. `run` sets the environment and becomes the program; `env` prints the
- * settings. It stays no process of its own: signals, job control and exit status are the program's.
+ * settings (settings.c). It stays no process of its own: signals, job control and exit status are
+ * the program's.
  */
 #include <errno.h>
 #include <limits.h>
@@ -14,6 +15,7 @@
 #include "core/config.h"
 #include "core/version.h"
 #include "scripts/program.h"
+#include "scripts/settings.h"
 
 #ifndef OTEL_LIBDIR
 #define OTEL_LIBDIR "/usr/local/lib"
@@ -33,7 +35,9 @@ static const char help[] =
     "      --tree, --console print each trace as a tree on standard error\n"
     "      --file FILE       append spans to FILE as OTLP JSON lines\n"
     "      --sample RATIO    record this part of the traces, 0 to 1 (default 1)\n"
+    "      --config FILE     take all settings from FILE (declarative configuration, YAML)\n"
     "  otel-auto env         list every setting with its default\n"
+    "      --config FILE     list what holds by FILE, and where it says so\n"
     "  otel-auto --help\n"
     "  otel-auto --version\n"
     "\n"
@@ -45,6 +49,7 @@ struct run_options {
     const char *endpoint;
     const char *file;
     const char *sample;
+    const char *config;
     bool tree;
 };
 
@@ -107,16 +112,17 @@ static void preload(const char *library)
     }
 }
 
-/* FILE as an absolute path: the program may change its folder before its first span. */
-static void set_file(const char *file)
+/* A variable that names a file, by an absolute path: the program may change its folder before it
+ * opens it, and its children have others. */
+static void set_file(const char *variable, const char *file)
 {
     char cwd[PATH_MAX];
     char *absolute;
 
     if (file[0] == '/' || !getcwd(cwd, sizeof cwd)) {
-        setenv("OTEL_AUTO_FILE", file, 1);
+        setenv(variable, file, 1);
     } else if (asprintf(&absolute, "%s/%s", cwd, file) > 0) {
-        setenv("OTEL_AUTO_FILE", absolute, 1);
+        setenv(variable, absolute, 1);
         free(absolute);
     }
 }
@@ -130,7 +136,9 @@ static void set_environment(const struct run_options *o)
     if (o->endpoint)
         setenv("OTEL_EXPORTER_OTLP_ENDPOINT", o->endpoint, 1);
     if (o->file)
-        set_file(o->file);
+        set_file("OTEL_AUTO_FILE", o->file);
+    if (o->config)
+        set_file("OTEL_CONFIG_FILE", o->config);
     if (o->tree || o->file) {
         snprintf(exporters, sizeof exporters, "%s%s%s", o->endpoint ? "otlp," : "",
                  o->tree ? "console," : "", o->file ? "file," : "");
@@ -175,6 +183,8 @@ static int read_options(int argc, char **argv, struct run_options *o)
             value = &o->file;
         else if (!strcmp(argv[i], "--sample"))
             value = &o->sample;
+        else if (!strcmp(argv[i], "--config"))
+            value = &o->config;
         else
             return usage("unknown option", argv[i]), -1;
         if (value && i + 1 >= argc)
@@ -182,6 +192,8 @@ static int read_options(int argc, char **argv, struct run_options *o)
         if (value)
             *value = argv[++i];
     }
+    if (o->config && (o->service || o->endpoint || o->file || o->sample || o->tree))
+        return usage("--config takes the place of every other option", NULL), -1;
     if (o->sample && !is_ratio(o->sample))
         return usage("--sample takes a number from 0 to 1, not", o->sample), -1;
     if (i >= argc)
@@ -234,22 +246,6 @@ static int run(int argc, char **argv)
     return err == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_RUNNABLE;
 }
 
-static int print_settings(void)
-{
-    const struct otel_setting *s;
-
-    printf("%-50s %-32s %s\n", "VARIABLE", "DEFAULT", "MEANING");
-    for (size_t i = 0; (s = otel_setting_at(i)) != NULL; i++) {
-        char value[64];
-
-        snprintf(value, sizeof value, "%s%s%s", *s->fallback ? s->fallback : "-",
-                 *s->unit && *s->fallback ? " " : "", *s->fallback ? s->unit : "");
-        printf("%-50s %-32s %s%s\n", s->name, value, s->meaning,
-               s->secure_ok ? "" : " [not in setuid programs]");
-    }
-    return fflush(stdout) == 0 ? 0 : 1;
-}
-
 int main(int argc, char **argv)
 {
     const char *command = argc > 1 ? argv[1] : "";
@@ -257,7 +253,11 @@ int main(int argc, char **argv)
     if (!strcmp(command, "run"))
         return run(argc, argv);
     if (!strcmp(command, "env") && argc == 2)
-        return print_settings();
+        return settings_print();
+    if (!strcmp(command, "env") && argc == 4 && !strcmp(argv[2], "--config"))
+        return settings_print_file(argv[3]);
+    if (!strcmp(command, "env"))
+        return usage("env takes no arguments, or --config FILE", NULL);
     if (!strcmp(command, "--help") || !strcmp(command, "-h") || !strcmp(command, "help")) {
         fputs(help, stdout);
         return 0;

@@ -1,16 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
 """otel-auto: what it sets, what it refuses to touch, and what it says about it."""
 import os
+import re
 import shutil
 import stat
 import struct
 import subprocess
+import sys
 import tempfile
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
+import collector  # noqa: E402
+
 TOOL = os.path.join(ROOT, "build", "otel-auto")
 LIBRARY = os.path.join(ROOT, "build", "libotel_auto.so")
+
+CONFIG = """\
+file_format: "1.1"
+resource:
+  attributes:
+    - {name: service.name, value: from the file}
+propagator:
+  composite: [{tracecontext: }]
+tracer_provider:
+  processors:
+    - batch:
+        exporter:
+          otlp_http:
+            endpoint: ${COLLECTOR}/v1/traces
+            headers: [{name: api-key, value: "a, b"}]
+instrumentation/development:
+  c:
+    otel_auto: {exit_timeout: 10000}
+"""
 
 
 def launch(*args, env=None, cwd=None, tool=TOOL):
@@ -148,7 +172,8 @@ class Launcher(unittest.TestCase):
 
     def test_mistakes_are_said_in_one_line(self):
         for args in (["run"], ["run", "--sample", "2", "ls"], ["run", "--sample", "x", "ls"],
-                     ["run", "--nonsense", "ls"], ["run", "--service"], ["walk"], []):
+                     ["run", "--nonsense", "ls"], ["run", "--service"], ["walk"], [],
+                     ["run", "--config", "x", "--tree", "ls"], ["env", "--config"]):
             done = launch(*args)
             self.assertEqual(done.returncode, 2, args)
             self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
@@ -175,6 +200,49 @@ class Launcher(unittest.TestCase):
             default = "-" if row[1] == "–" else row[1]
             self.assertTrue(line.split(None, 1)[1].startswith(default), line)
             self.assertIn(row[2].replace("/", "|") if "|" in line else row[2], line)
+
+    def config(self, text):
+        return self.file("otel.yaml", text.encode(), 0o644)
+
+    def test_a_configuration_file_takes_the_place_of_the_environment(self):
+        path = self.config(CONFIG)
+        with collector.Collector() as col:
+            env = {"COLLECTOR": col.url, "OTEL_SERVICE_NAME": "not this one"}
+            done = launch("run", "--config", os.path.basename(path), "sh", "-c",
+                          "cd / && exec sqlite3 :memory: 'SELECT 1'", env=env, cwd=self.dir)
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "1\n", ""))
+            self.assertEqual(len(col.spans), 1)
+            self.assertEqual(col.spans[0].resource["service.name"], "from the file")
+            self.assertEqual(col.requests[0].headers["api-key"], "a, b")
+
+    def test_env_tells_what_holds_by_a_file_and_why(self):
+        path = self.config(CONFIG)
+        done = launch("env", "--config", path, env={"COLLECTOR": "http://there:4318"})
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        said = {line.split()[0]: line for line in done.stdout.splitlines()}
+        line = [n for n, text in enumerate(CONFIG.splitlines(), 1) if "endpoint" in text][0]
+        self.assertRegex(said["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"],
+                         rf" http://there:4318/v1/traces +{path}:{line}:\d+$")
+        self.assertRegex(said["OTEL_BSP_MAX_QUEUE_SIZE"], r" 2048 +default$")
+        self.assertNotIn("a%2C", done.stdout)
+        self.assertEqual(said.keys(), {"VARIABLE", *(line.split()[0] for line in
+                                                     launch("env").stdout.splitlines()[1:])})
+
+    def test_a_wrong_file_is_one_line_and_a_program_untraced(self):
+        path = self.config(CONFIG.replace("propagator:", "propagator: ]"))
+        done = launch("run", "--config", path, "sqlite3", ":memory:", "SELECT 1")
+        self.assertEqual((done.returncode, done.stdout), (0, "1\n"))
+        self.assertRegex(done.stderr, rf"^libotel_auto\[\d+\] error: {path}:\d+:\d+: .*: "
+                                      r"nothing is traced\n$")
+        done = launch("env", "--config", path)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+
+    def test_the_readme_shows_a_file_that_is_read(self):
+        with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as readme:
+            shown = re.search(r"```yaml\n(.*?)```", readme.read(), re.S)[1]
+        done = launch("env", "--config", self.config(shown))
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_help_and_version(self):
         self.assertIn("otel-auto run", launch("--help").stdout)
