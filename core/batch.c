@@ -14,6 +14,7 @@
 #include "core/generation.h"
 #include "core/log.h"
 #include "core/privatefd.h"
+#include "core/profiler.h"
 #include "core/queue.h"
 #include "core/resource.h"
 #include "core/store.h"
@@ -108,13 +109,18 @@ static void count_result(const struct otel_export_result *r)
     otel_count(OTEL_COUNT_DROPPED_EXPORT, r->failed);
 }
 
+static void know_resource(void)
+{
+    if (!resource_len)
+        resource_len = otel_resource_build(resource, sizeof resource);
+}
+
 /* Exports the n spans of records. */
 static struct otel_export_result send(uint32_t n)
 {
     struct otel_batch batch = {.spans = views, .resource = resource};
 
-    if (!resource_len)
-        resource_len = otel_resource_build(resource, sizeof resource);
+    know_resource();
     batch.resource_len = resource_len;
     for (uint32_t i = 0; i < n; i++) {
         struct otel_record *record = otel_store_get(records[i]);
@@ -260,6 +266,10 @@ static void *run(void *unused)
     }
     if (!batch_max)
         size_batch();
+    if (otel_profiler_on) {
+        know_resource();
+        otel_profiler_publish(resource, resource_len);
+    }
     work();
     otel_exporter_flush();
     otel_exporter_close();

@@ -103,6 +103,7 @@ struct otel_config {
     bool command_args;          /* OTEL_AUTO_COMMAND_ARGS: add process.command_args */
     bool follow;                /* OTEL_AUTO_FOLLOW=always (environment.h) */
     bool process_span;          /* OTEL_AUTO_PROCESS_SPAN (process_span.h) */
+    bool profiler;              /* OTEL_AUTO_PROFILER (profiler.h) */
     const char *disabled_hooks; /* OTEL_AUTO_DISABLE: families: "curl,sockets" */
 
     const char *traceparent; /* TRACEPARENT, TRACESTATE, BAGGAGE of this process */

@@ -220,6 +220,8 @@ const struct otel_config_row otel_config_rows[] = {
     ROW("OTEL_AUTO_PROCESS_SPAN", "false", "", YES,
         "a span for the process itself, from start to exit, with all it does below", bool,
         TO(process_span)),
+    ROW("OTEL_AUTO_PROFILER", "false", "", NO,
+        "tell an eBPF profiler the resource and each thread's current span", bool, TO(profiler)),
     ROW("OTEL_AUTO_DISABLE", "", "", YES,
         "comma list of hook families to leave out: curl, sockets, sqlite", text,
         TO(disabled_hooks)),

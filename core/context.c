@@ -9,6 +9,7 @@
 #include "core/carry.h"
 #include "core/generation.h"
 #include "core/pool.h"
+#include "core/profiler.h"
 #include "core/serving.h"
 #include "core/tls.h"
 
@@ -92,6 +93,34 @@ static void end_shared(struct otel_attached *e)
     otel_serving_end(cell);
 }
 
+static const struct otel_span_context *find_implicit(enum otel_context_kind *kind);
+
+/* A profiler is told what the thread works for: the innermost span attached, else the exchange it
+ * serves. What the process was started in is no work of this thread's. */
+static __attribute__((noinline)) void tell(void)
+{
+    enum otel_context_kind kind;
+    const struct otel_span_context *ctx = NULL;
+
+    for (uint32_t i = otel_tls.depth; i > 0 && !ctx; i--) {
+        const struct otel_attached *e = entry(i - 1);
+
+        if (e && is_set(e))
+            ctx = &e->ctx;
+    }
+    if (!ctx)
+        ctx = find_implicit(&kind);
+    else
+        kind = OTEL_CONTEXT_EXPLICIT;
+    otel_profiler_thread(kind == OTEL_CONTEXT_PROCESS ? NULL : ctx);
+}
+
+static inline void changed(void)
+{
+    if (__builtin_expect(otel_profiler_on, 0))
+        tell();
+}
+
 static void pop(void)
 {
     struct otel_attached *e = entry(otel_tls.depth - 1);
@@ -99,6 +128,7 @@ static void pop(void)
     clear(e);
     end_shared(e);
     otel_tls.depth--;
+    changed();
 }
 
 /* As a new thread does: valid until the child waits for work, or takes some itself. */
@@ -231,6 +261,7 @@ static inline __attribute__((always_inline)) uint32_t attach(const struct otel_s
     e->cell = 0;
     e->frame = at;
     set(e, ctx);
+    changed();
     return token;
 }
 
@@ -295,6 +326,7 @@ void otel_context_replace(uint32_t token, const struct otel_span_context *ctx)
     clear(e);
     end_shared(e);
     set(e, ctx);
+    changed();
 }
 
 uint64_t otel_context_cell_open(void)
@@ -315,6 +347,8 @@ struct otel_cell *otel_context_cell(uint64_t cell)
 void otel_context_cell_close(uint64_t cell)
 {
     otel_pool_free(&cells, cell);
+    if (cell && otel_tls.implicit.cell == cell)
+        changed();
 }
 
 void otel_context_implicit_set(const struct otel_span_context *ctx, uint64_t cell)
@@ -325,12 +359,14 @@ void otel_context_implicit_set(const struct otel_span_context *ctx, uint64_t cel
     otel_tls.inherited = false;
     atomic_signal_fence(memory_order_seq_cst);
     otel_tls.implicit.cell = cell;
+    changed();
 }
 
 void otel_context_implicit_clear(void)
 {
     otel_tls.implicit.cell = 0;
     otel_tls.inherited = false;
+    changed();
 }
 
 bool otel_context_share(struct otel_implicit *shared)
@@ -420,6 +456,7 @@ __attribute__((noinline)) void otel_context_return(const struct otel_context_sav
         otel_tls.in_loop = saved->in_loop;
         otel_tls.handler = 0; /* whichever call of the loop's it is now */
     }
+    changed();
 }
 
 void otel_context_process_set(const struct otel_span_context *ctx)

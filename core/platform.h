@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 struct otel_export_module;
+struct otel_profiler_record;
 
 struct otel_platform {
     /* Loads the exporter module and returns its table, NULL with *why set (static or thread-owned
@@ -29,6 +30,9 @@ struct otel_platform {
     int (*fd_adopt)(int fd);
     bool (*fd_owned)(int fd);
     void (*fd_release)(int fd);
+    /* Points the calling thread's otel_thread_ctx_v1, an exported symbol that no archive can hold,
+     * at its record (profiler.h). Async-signal-safe. NULL: there is none. */
+    void (*profiler_record)(struct otel_profiler_record *record);
 };
 
 #endif

@@ -72,6 +72,31 @@ static void *sys_mmap(size_t len)
     return p == -1 ? NULL : (void *)p;
 }
 
+static void *sys_mmap_shared(int fd, size_t len)
+{
+    int saved_errno = errno;
+    long p = syscall(SYS_mmap, NULL, len, PROT_READ | PROT_WRITE,
+                     MAP_SHARED | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0L);
+
+    errno = saved_errno;
+    return p == -1 ? NULL : (void *)p;
+}
+
+static int sys_memfd(const char *name, size_t len)
+{
+    int fd = (int)SYS(SYS_memfd_create, name, MFD_CLOEXEC);
+    int err = fd < 0 ? fd : (int)SYS(SYS_ftruncate, fd, len);
+
+    if (fd >= 0 && err)
+        sys_close(fd);
+    return err ? err : fd;
+}
+
+static int sys_name_mapping(void *p, size_t len, const char *name)
+{
+    return (int)SYS(SYS_prctl, PR_SET_VMA, PR_SET_VMA_ANON_NAME, p, len, name);
+}
+
 static int sys_munmap(void *p, size_t len)
 {
     return (int)SYS(SYS_munmap, p, len);
@@ -162,6 +187,9 @@ struct otel_sys otel_sys = {
     .close = sys_close,
     .readlink = sys_readlink,
     .mmap = sys_mmap,
+    .mmap_shared = sys_mmap_shared,
+    .memfd = sys_memfd,
+    .name_mapping = sys_name_mapping,
     .munmap = sys_munmap,
     .madvise = sys_madvise,
     .getrandom = sys_getrandom,

@@ -24,7 +24,10 @@ struct otel_sys {
     int (*close)(int fd);
     long (*readlink)(const char *path, char *buf, size_t n);
     void *(*mmap)(size_t len); /* private, anonymous, NORESERVE, rw; NULL on failure */
+    void *(*mmap_shared)(int fd, size_t len); /* rw; fd < 0: anonymous; NULL on failure */
     int (*munmap)(void *p, size_t len);
+    int (*memfd)(const char *name, size_t len);                 /* close-on-exec, of that size */
+    int (*name_mapping)(void *p, size_t len, const char *name); /* constant memory */
     int (*madvise)(void *p, size_t len, int advice);
     long (*getrandom)(void *buf, size_t n); /* never blocks: -EAGAIN before the pool is ready */
     int (*getpid)(void);

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/profiler.h"
 #include "core/span_context.h"
 
 /* Explicit contexts kept inside the thread's block; deeper ones live in a store block (context.c).
@@ -53,7 +54,8 @@ struct otel_tls {
     uint64_t resumer;           /* cell of who switches to another coroutine; context.h */
     bool inherited;             /* the implicit one was handed on by another thread */
     int room_user;              /* process that uses the room, 0: none (room.h) */
-    void *room;                 /* of the thread's vfork children, NULL: none */
+    struct otel_profiler_record profiler; /* what a profiler is told of this thread */
+    void *room;                           /* of the thread's vfork children, NULL: none */
     size_t room_len;
     struct otel_attached stack[OTEL_CONTEXT_INLINE_DEPTH];
 };

@@ -20,6 +20,7 @@
 #include "core/log.h"
 #include "core/privatefd.h"
 #include "core/process_span.h"
+#include "core/profiler.h"
 #include "core/propagation.h"
 #include "core/queue.h"
 #include "core/route.h"
@@ -48,6 +49,7 @@ static void after_fork(void)
     otel_exporter_reset();
     otel_batch_reset();
     otel_process_span_reset();
+    otel_profiler_reset();
     atomic_flag_clear(&summed);
 }
 
@@ -87,6 +89,7 @@ void otel_tracer_start(const struct otel_platform *platform, bool secure)
     otel_generation_init();
     otel_generation_on_fork(after_fork);
     otel_propagation_init(otel_config.propagators);
+    otel_profiler_init(otel_config.profiler && !otel_config.disabled, platform->profiler_record);
     otel_http_head_init();
     otel_route_init(otel_config.http_routes);
     adopt_environment();

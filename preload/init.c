@@ -13,6 +13,7 @@
 #include "preload/hook.h"
 #include "preload/module.h"
 #include "preload/ownfd.h"
+#include "preload/profiler.h"
 #include "preload/real.h"
 
 extern const char *gnu_get_libc_version(void) __attribute__((weak));
@@ -28,6 +29,7 @@ static struct otel_platform platform = {
     .fd_adopt = otel_ownfd_adopt,
     .fd_owned = otel_ownfd_owned,
     .fd_release = otel_ownfd_release,
+    .profiler_record = otel_preload_profiler_record,
 };
 
 /* Stops at the first copy of us in the loader's order, and tells whether it is this one. */

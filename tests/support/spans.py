@@ -210,6 +210,14 @@ def _span(s, scope, resource, errors):
                 s.dropped_events_count, s.dropped_links_count)
 
 
+def resource(message):
+    """The attributes of a Resource message by itself."""
+    errors = []
+    attributes = _attrs(pb.Resource.FromString(message).attributes, "resource", errors)
+    assert not errors, errors
+    return attributes
+
+
 def _unknown(message, errors):
     """Unknown fields anywhere: the encoder wrote a number the schema does not have."""
     known = message.__class__.FromString(message.SerializeToString())
