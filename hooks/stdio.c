@@ -8,6 +8,7 @@
 
 #include "core/connection.h"
 #include "core/generation.h"
+#include "hooks/shell.h"
 #include "hooks/stdio_stream.h"
 #include "preload/elf.h"
 
@@ -45,25 +46,32 @@ static struct otel_stdio *before_closing(FILE *fp)
     return ours;
 }
 
-OTEL_HOOK_LIBC(int, fclose, (FILE * fp))
+/* A stream that popen() made ends with its child, whichever of the two functions closes it; what is
+ * told is the child's status, or, when that is 0, that not all could be written. */
+static int after_closing(struct otel_stdio *ours, pid_t child, int result)
 {
-    struct otel_stdio *ours = before_closing(fp);
-    int result = OTEL_REAL(fclose)(fp);
+    int status = child ? otel_shell_reap(child) : 0;
 
     if (ours)
         otel_stdio_release(ours);
-    return result;
+    return status ? status : result;
+}
+
+OTEL_HOOK_LIBC(int, fclose, (FILE * fp))
+{
+    struct otel_stdio *ours = before_closing(fp);
+    pid_t child = otel_shell_take(fp);
+
+    return after_closing(ours, child, OTEL_REAL(fclose)(fp));
 }
 
 /* For a stream that popen() did not make it is fclose(). */
 OTEL_HOOK_LIBC(int, pclose, (FILE * fp))
 {
     struct otel_stdio *ours = before_closing(fp);
-    int result = OTEL_REAL(pclose)(fp);
+    pid_t child = otel_shell_take(fp);
 
-    if (ours)
-        otel_stdio_release(ours);
-    return result;
+    return after_closing(ours, child, OTEL_REAL(pclose)(fp));
 }
 
 /* The descriptor is closed, whether the file can be opened or not. What the buffer holds is written

@@ -126,11 +126,11 @@ class Exec(TestCase):
                 self.assertIn(b"grown by 0\n", got.stdout)
 
     def test_system_and_popen(self):
-        """Their children are made inside libc: the program's environment as it stands."""
+        """The shell's parent is the statement too."""
         for how in ("system", "popen"):
             got = self.child(how, "env | sort; exit 3", env={"TRACEPARENT": TRACEPARENT})
             self.assertIn(b"ended with 300", got.stdout)
-            self.assertIn(TRACEPARENT.encode(), got.stdout)
+            self.assertIn(got.spans.one("SELECT").traceparent.encode(), got.stdout)
 
 
 class Follow(TestCase):
