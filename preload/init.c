@@ -15,6 +15,7 @@
 #include "preload/ownfd.h"
 #include "preload/profiler.h"
 #include "preload/real.h"
+#include "preload/report.h"
 
 extern const char *gnu_get_libc_version(void) __attribute__((weak));
 
@@ -65,6 +66,7 @@ static void start_engine(void)
     if (otel_process_span_open())
         otel_exit_register();
     otel_real_activate();
+    otel_report_hooks();
     __atomic_store_n(&otel_preload_is_active, true, __ATOMIC_RELAXED);
     for (void (*const *f)(void) = __start_otel_starts; f < __stop_otel_starts; f++)
         (*f)();

@@ -9,6 +9,7 @@
 #include "core/tls.h"
 #include "preload/elf.h"
 #include "preload/hook.h"
+#include "preload/report.h"
 
 #define BINDINGS 256 /* power of two */
 #define PROBES 16
@@ -262,8 +263,12 @@ static struct otel_library *resolve(const struct otel_hook *hook, const struct l
         library = library_at(hook->family, &copy);
     if (library && !library->real[hook->slot])
         library = NULL;
-    if (library && caller && !bound(hook->family, caller))
+    if (library && caller && !bound(hook->family, caller)) {
         bind(hook->family, caller, library);
+        otel_report_library(library, caller);
+    } else if (!library) {
+        otel_report_unbound(hook, caller);
+    }
     dlerror(); /* what our look-ups left */
     errno = saved;
     if (entered)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Loading: what else is preloaded, where libraries come from, what is missing. Differential."""
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -229,6 +230,30 @@ class Preload(TestCase):
     def test_bash(self):
         """bash has a malloc of its own."""
         self.differential(["bash", "-c", "for i in 1 2 3; do echo $i | cat; done; exit 5"])
+
+    # What the log says at level debug.
+
+    def test_hooks_are_told_with_what_they_are_bound_to(self):
+        got = self.differential([program("exits"), "exit"],
+                                shim_env={"OTEL_LOG_LEVEL": "debug", "OTEL_AUTO_DISABLE": "curl"})
+        listed = subprocess.run(["nm", "-D", "--defined-only", SHIM], capture_output=True,
+                                text=True, check=True).stdout
+        hooks = {line.split()[-1].split("@")[0] for line in listed.splitlines()
+                 if line.split()[-2] != "A"}
+        told = {}
+        for line in got.log.splitlines():
+            found = re.search(r"debug: hooks (.*): ([^:]*)$", line)
+            if found:
+                told.setdefault(found[1], set()).update(found[2].split())
+        libc = [where for where in told if re.fullmatch(r"bound to /\S*/libc\.so\.6", where)]
+        self.assertEqual(len(libc), 1, got.log)
+        self.assertLessEqual({"read", "close", "execve", "accept4"}, told[libc[0]])
+        self.assertIn("curl_easy_perform", told["left out by OTEL_AUTO_DISABLE, curl"])
+        self.assertIn("sqlite3_step", told["bound when they are called, sqlite"])
+        self.assertLessEqual(set.union(*told.values()), hooks)
+        own = {name for name in hooks if name.startswith("otel_")}
+        self.assertEqual(hooks - own - set.union(*told.values()), set())
+        self.assertRegex(got.log, r"sqlite: calls of the program are bound to /\S*libsqlite3\.so")
 
     # The exporter module.
 
