@@ -30,6 +30,7 @@ endif
 CORE := $(patsubst %.c,$(BUILD)/%.o,$(wildcard core/*.c)) $(BUILD)/core/libyaml.o
 EXPORT := $(patsubst %.c,$(BUILD)/%.o,$(wildcard core/export/*.c)) $(BUILD)/gen/otlp.pb-c.o
 AUTO := $(patsubst %.c,$(BUILD)/%.o,$(wildcard preload/*.c hooks/*.c))
+FUNCTIONS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard preload/functions/*.c))
 TOOL := $(patsubst %.c,$(BUILD)/%.o,$(wildcard scripts/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 # Criterion does not start under the thread sanitizer; the same tests run under a runner of our own.
@@ -42,7 +43,8 @@ LIBS_EXPORT := -l:libprotobuf-c.a -lcurl -l:libz.a
 HARDEN := -Wl,-z,defs -Wl,-z,now -Wl,-z,nodelete -Wl,-z,relro -Wl,--exclude-libs,ALL
 
 .PHONY: all test harm unit programs check demo bench soak fuzz install uninstall deps clean
-all: $(BUILD)/libotel_auto.so $(BUILD)/libotel_export.so $(BUILD)/otel-auto
+all: $(BUILD)/libotel_auto.so $(BUILD)/libotel_export.so $(BUILD)/libotel_functions.so \
+	$(BUILD)/otel-auto
 
 $(BUILD)/%.o: %.c | $(BUILD)/gen/otlp.pb-c.h
 	@mkdir -p $(@D)
@@ -76,6 +78,11 @@ $(BUILD)/libotel_export.so: $(EXPORT) $(BUILD)/libotel_core.a core/export/export
 	$(if $(V),,@echo "  LD    $@")
 	$(Q)$(CC) -shared $(WHOLE) -o $@ $(EXPORT) $(BUILD)/libotel_core.a $(LDFLAGS) $(HARDEN) \
 		-Wl,--version-script=core/export/exports.map $(LIBS_EXPORT)
+
+$(BUILD)/libotel_functions.so: $(FUNCTIONS) preload/functions/exports.map
+	$(if $(V),,@echo "  LD    $@")
+	$(Q)$(CC) -shared $(WHOLE) -o $@ $(FUNCTIONS) $(LDFLAGS) $(HARDEN) \
+		-Wl,--version-script=preload/functions/exports.map -l:libffi.a
 
 $(BUILD)/otel-auto: $(TOOL) $(BUILD)/libotel_core.a
 	$(if $(V),,@echo "  LD    $@")
@@ -172,17 +179,19 @@ fuzz: $(FUZZERS)
 
 install: all
 	install -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include
-	install -m 755 $(BUILD)/libotel_auto.so $(BUILD)/libotel_export.so $(DESTDIR)$(LIBDIR)
+	install -m 755 $(BUILD)/libotel_auto.so $(BUILD)/libotel_export.so \
+		$(BUILD)/libotel_functions.so $(DESTDIR)$(LIBDIR)
 	install -m 755 $(BUILD)/otel-auto $(DESTDIR)$(PREFIX)/bin
 	install -m 644 core/otel_auto.h $(DESTDIR)$(PREFIX)/include
 
 uninstall:
-	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libotel_auto.so libotel_export.so)
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libotel_auto.so libotel_export.so libotel_functions.so)
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/otel-auto include/otel_auto.h)
 
 clean:
 	rm -rf build
 
 -include $(FUZZED:.o=.d) $(FUZZERS:=.d) $(TOOL:.o=.d) $(CORE:.o=.d) $(EXPORT:.o=.d) $(AUTO:.o=.d) \
+	$(FUNCTIONS:.o=.d) \
 	$(UNIT:.o=.d) $(PROGRAMS:=.d) $(BENCHES:=.d) \
 	$(wildcard $(BUILD)/soak/*.d)

@@ -27,7 +27,7 @@
         .known_methods = {"GET",     "HEAD",    "POST",  "PUT",   "DELETE",              \
                           "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"},              \
         .exit_timeout_ms = 900, .db_text = OTEL_DB_TEXT_AUTO, .private_fds = true,       \
-        .socket_spans = OTEL_SOCKET_SPANS_CONNECTION,                                    \
+        .functions_patch = true, .socket_spans = OTEL_SOCKET_SPANS_CONNECTION,           \
     }
 
 /* Never written. */

@@ -104,6 +104,9 @@ struct otel_config {
     bool follow;                /* OTEL_AUTO_FOLLOW=always (environment.h) */
     bool process_span;          /* OTEL_AUTO_PROCESS_SPAN (process_span.h) */
     bool profiler;              /* OTEL_AUTO_PROFILER (profiler.h) */
+    const char *functions;      /* OTEL_AUTO_FUNCTIONS: as given (function_spec.h) */
+    const char *functions_file; /* OTEL_AUTO_FUNCTIONS_FILE */
+    bool functions_patch;       /* OTEL_AUTO_FUNCTIONS_PATCH, default true (preload/function.h) */
     const char *disabled_hooks; /* OTEL_AUTO_DISABLE: families: "curl,sockets" */
 
     const char *traceparent; /* TRACEPARENT, TRACESTATE, BAGGAGE of this process */

@@ -11,6 +11,7 @@
 #include "core/pool.h"
 #include "core/profiler.h"
 #include "core/serving.h"
+#include "core/span.h"
 #include "core/tls.h"
 
 /* Contexts deeper than the thread's inline ones: enough for recursion that anybody could read in a
@@ -27,6 +28,9 @@
 
 /* An entry that counts until it is detached: no frame, but which thread's it was at first. */
 #define DETACHED_ONLY ((uintptr_t)1 << 63)
+
+/* Owned by an entry whose span is not recorded: no handle, for its sequence is 0. */
+#define NOT_RECORDED 1
 
 /* The cell of an implicit context that a fork child goes on with and that has none of its own yet:
  * no handle, for its index is 0. */
@@ -121,6 +125,17 @@ static inline void changed(void)
         tell();
 }
 
+/* A record that was ended by its owner is none any more, and nothing happens. */
+static void end_owned(struct otel_attached *e)
+{
+    struct otel_span span = {.record = e ? e->owned : 0};
+
+    if (__builtin_expect(!span.record, 1))
+        return;
+    e->owned = 0;
+    otel_span_end(&span, 0);
+}
+
 static void pop(void)
 {
     struct otel_attached *e = entry(otel_tls.depth - 1);
@@ -129,6 +144,7 @@ static void pop(void)
     end_shared(e);
     otel_tls.depth--;
     changed();
+    end_owned(e);
 }
 
 /* As a new thread does: valid until the child waits for work, or takes some itself. */
@@ -241,7 +257,7 @@ static void set(struct otel_attached *e, const struct otel_span_context *ctx)
 }
 
 static inline __attribute__((always_inline)) uint32_t attach(const struct otel_span_context *ctx,
-                                                             uintptr_t at)
+                                                             uintptr_t at, uint64_t owned)
 {
     uint32_t token;
     struct otel_attached *e;
@@ -259,6 +275,7 @@ static inline __attribute__((always_inline)) uint32_t attach(const struct otel_s
     if (!e)
         return token;
     e->cell = 0;
+    e->owned = owned;
     e->frame = at;
     set(e, ctx);
     changed();
@@ -267,7 +284,7 @@ static inline __attribute__((always_inline)) uint32_t attach(const struct otel_s
 
 __attribute__((noinline)) uint32_t otel_context_attach(const struct otel_span_context *ctx)
 {
-    return attach(ctx, frame());
+    return attach(ctx, frame(), 0);
 }
 
 static uint32_t mark_of(const struct otel_span_context *ctx)
@@ -283,7 +300,7 @@ void otel_context_attach_at(const struct otel_span_context *ctx, const void *her
 {
     token->frame = here ? (uintptr_t)here : (uintptr_t)&otel_tls | DETACHED_ONLY;
     token->mark = mark_of(ctx);
-    token->at = 1 + attach(ctx, token->frame);
+    token->at = 1 + attach(ctx, token->frame, 0);
 }
 
 bool otel_context_detach_at(const struct otel_context_token *token)
@@ -297,6 +314,42 @@ bool otel_context_detach_at(const struct otel_context_token *token)
         return false;
     otel_context_detach(token->at - 1);
     return true;
+}
+
+uint32_t otel_context_attach_span(const struct otel_span *span, uintptr_t where)
+{
+    return attach(&span->ctx, where, span->record ? span->record : NOT_RECORDED);
+}
+
+void otel_context_left(uintptr_t top)
+{
+    struct otel_attached *e;
+
+    note_generation();
+    while (otel_tls.depth && (e = entry(otel_tls.depth - 1)) && e->frame < top &&
+           top - e->frame < SAME_STACK && !on_signal_stack())
+        pop();
+}
+
+bool otel_context_has_room(void)
+{
+    return otel_tls.depth < OTEL_CONTEXT_INLINE_DEPTH + DEEPER;
+}
+
+bool otel_context_innermost_span(struct otel_span *span, uint32_t *token)
+{
+    for (uint32_t i = otel_tls.depth; i > 0; i--) {
+        struct otel_attached *e = entry(i - 1);
+
+        if (!e || !e->owned)
+            continue;
+        memset(span, 0, sizeof *span);
+        span->ctx = e->ctx;
+        span->record = e->owned;
+        *token = i - 1;
+        return true;
+    }
+    return false;
 }
 
 void otel_context_detach(uint32_t token)

@@ -52,6 +52,22 @@ void otel_context_attach_at(const struct otel_span_context *ctx, const void *her
 
 /* False: that attach does not stand any more, or is not of this stack; nothing is changed. */
 bool otel_context_detach_at(const struct otel_context_token *token);
+/* The same for a span that ends when its entry goes, however that comes about: detached, or left by
+ * longjmp and noticed later. where: at which address the function that holds the span has its
+ * lowest local, so that what it calls lies below. */
+struct otel_span;
+uint32_t otel_context_attach_span(const struct otel_span *span, uintptr_t where);
+
+/* A function is called by one whose frame begins at top: what was attached below, in frames that
+ * can be no more, goes. */
+void otel_context_left(uintptr_t top);
+
+/* Is there room for one more? What is attached beyond it is nobody's parent. */
+bool otel_context_has_room(void);
+
+/* The innermost span that was attached so, for a stack that is being unwound: false when there is
+ * none. Detaching *token ends it. */
+bool otel_context_innermost_span(struct otel_span *span, uint32_t *token);
 
 /* Goes back to what was current before the attach that gave token; contexts attached above it and
  * never detached (longjmp, exception, pthread_exit inside a callback) go too. Token 0: all. */

@@ -29,7 +29,8 @@
 struct otel_attached {
     struct otel_span_context ctx; /* span_id is written last and zeroed first: the valid mark */
     uintptr_t frame;
-    uint64_t cell; /* of those it was handed on to (otel_context_share), 0: nobody */
+    uint64_t cell;  /* of those it was handed on to (otel_context_share), 0: nobody */
+    uint64_t owned; /* the record of the span that ends with it, 0: none (context.h) */
 };
 
 struct otel_tls {

@@ -8,20 +8,21 @@
 
 #include "core/export/module.h"
 #include "preload/elf.h"
+#include "preload/functions/module.h"
 #include "preload/real.h"
 
-#define MODULE_NAME "libotel_export.so"
+#define NAME_MAX_OF_OURS 32 /* bytes of a module's name, its terminator included */
 
-/* The module's path, empty: it does not fit. Written by the constructor alone. */
-static char path[PATH_MAX];
+/* Where the modules lie, with a slash at its end. Written by the constructor alone. */
+static char folder[PATH_MAX];
+static bool known; /* it fits, with a name behind it */
 
-/* Appends n bytes to path at used; returns the new length, 0: no room. */
+/* Appends n bytes to folder at used; returns the new length, 0: no room. */
 static size_t append(size_t used, const char *bytes, size_t n)
 {
-    if (used + n >= sizeof path)
+    if (used + n >= sizeof folder)
         return 0;
-    memcpy(path + used, bytes, n);
-    path[used + n] = '\0';
+    memcpy(folder + used, bytes, n);
     return used + n;
 }
 
@@ -34,14 +35,14 @@ void otel_module_init(void)
     if (otel_elf_module_of((const void *)&otel_module_init, &own))
         name = own.map->l_name;
     slash = strrchr(name, '/');
-    if (*name != '/' && getcwd(path, sizeof path - 1)) {
-        used = strlen(path);
-        path[used++] = '/';
+    if (*name != '/' && getcwd(folder, sizeof folder - 1)) {
+        used = strlen(folder);
+        folder[used++] = '/';
     }
     if (slash)
         used = append(used, name, (size_t)(slash - name) + 1);
-    if ((slash && !used) || !append(used, MODULE_NAME, sizeof MODULE_NAME - 1))
-        path[0] = '\0';
+    folder[used] = '\0';
+    known = (!slash || used) && used < sizeof folder - NAME_MAX_OF_OURS;
 }
 
 static bool has_sanitizer(void)
@@ -50,24 +51,43 @@ static bool has_sanitizer(void)
            dlsym(RTLD_DEFAULT, "__msan_init");
 }
 
-const struct otel_export_module *otel_module_load(const char **why)
+/* The module's table under the name symbol; NULL with *why. */
+static const void *load(const char *name, int flags, const char *symbol, const char **why)
 {
-    int flags = RTLD_NOW | RTLD_LOCAL | (has_sanitizer() ? 0 : RTLD_DEEPBIND);
     void *(*real_dlopen)(const char *, int) =
         (void *(*)(const char *, int))otel_real_libc("dlopen");
-    void *handle = real_dlopen && path[0] ? real_dlopen(path, flags) : NULL;
-    const struct otel_export_module *module;
+    char path[PATH_MAX];
+    void *handle = NULL;
+    const void *table;
 
+    *why = "the folder of libotel_auto.so is not known";
+    if (!known || !real_dlopen)
+        return NULL;
+    strcpy(stpcpy(path, folder), name);
+    handle = real_dlopen(path, RTLD_NOW | RTLD_LOCAL | flags);
     if (!handle) {
         *why = dlerror();
-        if (!*why)
-            *why = "the path of " MODULE_NAME " is not known";
         return NULL;
     }
-    module = dlsym(handle, OTEL_EXPORT_SYMBOL);
-    if (module && module->abi == OTEL_EXPORT_ABI)
-        return module;
-    *why = MODULE_NAME " is of another build than libotel_auto.so";
-    dlclose(handle);
-    return NULL;
+    table = dlsym(handle, symbol);
+    *why = "a module is of another build than libotel_auto.so";
+    if (!table)
+        dlclose(handle);
+    return table;
+}
+
+const struct otel_export_module *otel_module_load(const char **why)
+{
+    const struct otel_export_module *module =
+        load("libotel_export.so", has_sanitizer() ? 0 : RTLD_DEEPBIND, OTEL_EXPORT_SYMBOL, why);
+
+    return module && module->abi == OTEL_EXPORT_ABI ? module : NULL;
+}
+
+const struct otel_functions_module *otel_module_functions(const char **why)
+{
+    const struct otel_functions_module *module =
+        load("libotel_functions.so", 0, OTEL_FUNCTIONS_SYMBOL, why);
+
+    return module && module->abi == OTEL_FUNCTIONS_ABI ? module : NULL;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Finds and loads the exporter module, libotel_export.so, which lies beside this library.
+ * Finds and loads the modules that lie beside this library: the exporter, libotel_export.so, and
+ * libotel_functions.so.
  */
 #ifndef OTEL_PRELOAD_MODULE_H
 #define OTEL_PRELOAD_MODULE_H
@@ -10,6 +11,11 @@ struct otel_export_module;
 /* Remembers where this library lies: LD_PRELOAD may name it by a path that a later chdir makes
  * wrong. Constructor only. */
 void otel_module_init(void);
+
+/* Loads libotel_functions.so (preload/functions/module.h), as otel_module_load does the exporter,
+ * but without RTLD_DEEPBIND: it needs libc alone. In the constructor. */
+struct otel_functions_module;
+const struct otel_functions_module *otel_module_functions(const char **why);
 
 /* Loads the module, RTLD_DEEPBIND so that neither its libraries nor the host's see each other's
  * symbols; without it under a sanitizer, whose runtime refuses the flag. Returns its table; NULL

@@ -27,8 +27,16 @@ TREE = {
                                    "    return getpid() ? curl_easy_init() : 0;\n}\n",
     "core/export/exports.map": "{ global: otel_export_module; local: *; };\n",
     "preload/p.c": SPDX + '#include "core/a.h"\n\nint otel_p(void)\n{\n    return otel_a(1);\n}\n',
+    "preload/functions/module.h": SPDX + "/* The contract. */\n",
+    "preload/functions/module.c": SPDX + '#include "preload/functions/module.h"\n\n'
+                                  "#include <unistd.h>\n\n"
+                                  '__attribute__((visibility("default"))) int '
+                                  "otel_functions_module;\nint otel_page(void)\n{\n"
+                                  "    return getpagesize();\n}\n",
+    "preload/functions/exports.map": "{ global: otel_functions_module; local: *; };\n",
     "hooks/h.c": SPDX + '#include "core/a.h"\n\n'
                         "int otel_hook_of_close;\n"
+                        '__attribute__((visibility("default"))) int otel_thread_ctx_v1;\n'
                         '__attribute__((visibility("default"))) int close(int fd)\n{\n'
                         "    return otel_a(fd);\n}\n",
 }
@@ -160,6 +168,8 @@ class Layers(Checks):
                              ("core/export/module.c", "preload/p.h"), ("hooks/h.c", "tests/t.h"),
                              ("preload/p.c", "core/export/otlp.h"), ("hooks/h.c", "hooks/g.h"),
                              ("tests/unit/test_a.c", "preload/p.h"), ("core/a.c", "a.h"),
+                             ("preload/functions/module.c", "hooks/h.h"),
+                             ("preload/p.c", "preload/functions/x.h"),
                              ("tests/programs/p.c", "core/a.h"), ("hooks/h.c", "hooks/h_x.c")):
             with self.subTest(path=path, target=target):
                 self.include(path, target)
@@ -188,13 +198,16 @@ class Symbols(Checks):
                                 exist_ok=True)
                     self.compile("-c", "-o", objects[source], source)
         core = [o for s, o in objects.items() if os.path.dirname(s) == "core"]
-        auto = [o for s, o in objects.items() if s.startswith(("preload/", "hooks/"))]
+        auto = [o for s, o in objects.items() if os.path.dirname(s) in ("preload", "hooks")]
         module = [o for s, o in objects.items() if s.startswith("core/export/")]
         subprocess.run(["ar", "rcs", "build/libotel_core.a", *core], cwd=self.root, check=True)
         self.compile("-shared", "-o", "build/libotel_auto.so", *auto, "build/libotel_core.a",
                      *extra_auto)
         self.compile("-shared", "-o", "build/libotel_export.so", *module,
                      "-Wl,--version-script=core/export/exports.map", "-lcurl")
+        functions = [o for s, o in objects.items() if s.startswith("preload/functions/")]
+        self.compile("-shared", "-o", "build/libotel_functions.so", *functions,
+                     "-Wl,--version-script=preload/functions/exports.map")
         return out
 
     def finds_symbol(self, pattern, **how):
