@@ -95,7 +95,7 @@ $(BUILD)/unit: $(UNIT) $(filter-out $(LIBC_LIKE),$(EXPORT)) $(BUILD)/libotel_cor
 	$(if $(V),,@echo "  LD    $@")
 	$(Q)$(CC) -o $@ $^ $(LDFLAGS) $(LIBS_UNIT) $(LIBS_EXPORT) -lpthread
 
-$(BUILD)/scripts/otel-auto.o: CFLAGS += -DOTEL_LIBDIR='"$(LIBDIR)"'
+$(BUILD)/scripts/otel-auto.o $(BUILD)/scripts/find.o: CFLAGS += -DOTEL_LIBDIR='"$(LIBDIR)"'
 
 # What hook and e2e tests drive; a program names its libraries in a line "// LIBS: -lcurl".
 $(BUILD)/programs/%: tests/programs/%.c

@@ -17,6 +17,7 @@
 #include "core/profiler.h"
 #include "core/queue.h"
 #include "core/resource.h"
+#include "core/spool.h"
 #include "core/store.h"
 #include "core/sys.h"
 #include "core/tls.h"
@@ -111,16 +112,25 @@ static void count_result(const struct otel_export_result *r)
 
 static void know_resource(void)
 {
-    if (!resource_len)
-        resource_len = otel_resource_build(resource, sizeof resource);
+    if (resource_len)
+        return;
+    resource_len = otel_resource_build(resource, sizeof resource);
+    otel_spool_set_resource(resource, resource_len);
+}
+
+struct otel_export_result otel_batch_export(const struct otel_batch *batch)
+{
+    atomic_store(&export_until, otel_clock_mono_ns() + otel_config.export_timeout_ms * MS);
+    return otel_exporter_export(batch);
 }
 
 /* Exports the n spans of records. */
-static struct otel_export_result send(uint32_t n)
+static struct otel_export_result send_batch(uint32_t n)
 {
     struct otel_batch batch = {.spans = views, .resource = resource};
 
     know_resource();
+    batch.handover = otel_spool_begin(records, n);
     batch.resource_len = resource_len;
     for (uint32_t i = 0; i < n; i++) {
         struct otel_record *record = otel_store_get(records[i]);
@@ -130,7 +140,36 @@ static struct otel_export_result send(uint32_t n)
             views[batch.count++] =
                 (struct otel_record_view){record, otel_store_data(record, &cap), record->used};
     }
-    return otel_exporter_export(&batch);
+    return otel_batch_export(&batch);
+}
+
+/* The collector could not be reached: the batch stays in the file for whoever comes later, or, when
+ * the process may go on (an exec that fails), in the queue. False: there is no file. */
+static bool keep(uint32_t n)
+{
+    if (!otel_spool_kept() || !otel_batch_exiting())
+        return false;
+    otel_spool_take_back(records, n);
+    if (atomic_load(&stopping)) {
+        otel_count(OTEL_COUNT_SPOOLED, n);
+        return true;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (otel_queue_push(records[i]))
+            continue;
+        otel_store_free(records[i]);
+        otel_count(OTEL_COUNT_DROPPED_EXPORT, 1);
+    }
+    return true;
+}
+
+static void settle(const struct otel_export_result *result, uint32_t n)
+{
+    if (result->later == n && keep(n))
+        return;
+    count_result(result);
+    for (uint32_t i = 0; i < n; i++)
+        otel_store_free(records[i]);
 }
 
 /* Takes and exports one batch; returns how many spans it had. */
@@ -142,18 +181,16 @@ static uint32_t export_one(void)
     atomic_store(&in_flight, 1);
     n = otel_queue_take(records, batch_max);
     if (n) {
-        atomic_store(&export_until, otel_clock_mono_ns() + otel_config.export_timeout_ms * MS);
-        result = send(n);
-        count_result(&result);
-        for (uint32_t i = 0; i < n; i++)
-            otel_store_free(records[i]);
+        result = send_batch(n);
+        settle(&result, n);
     }
     atomic_store(&in_flight, 0);
     return n;
 }
 
-/* There is no thread (any more): counts what waits as dropped. Any thread, one at a time, because
- * the queue has one consumer; who finds it busy leaves its span to the one at work or to the next.
+/* There is no thread (any more): what waits is left in the file, or dropped and counted. Any
+ * thread, one at a time, because the queue has one consumer; who finds it busy leaves its span to
+ * the one at work or to the next.
  */
 static void drop_rest(void)
 {
@@ -163,6 +200,10 @@ static void drop_rest(void)
     if (atomic_flag_test_and_set(&dropping))
         return;
     while ((n = otel_queue_take(rest, 64)) != 0) {
+        if (otel_spool_kept()) {
+            otel_count(OTEL_COUNT_SPOOLED, n);
+            continue;
+        }
         for (uint32_t i = 0; i < n; i++)
             otel_store_free(rest[i]);
         otel_count(OTEL_COUNT_DROPPED_EXPORT, n);
@@ -201,6 +242,7 @@ static void work(void)
         uint32_t wanted;
         bool stop;
 
+        otel_spool_seen();
         if (next > now + delay_ns())
             next = now + delay_ns(); /* libfaketime sets this clock back, too */
         if (now < next && !atomic_exchange(&wake, 0))

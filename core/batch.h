@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/export/module.h"
 #include "core/platform.h"
 
 /* Once, at start-up; starts nothing. platform must stay valid. */
@@ -25,7 +26,8 @@ void otel_batch_notify(uint32_t waiting);
 bool otel_batch_flush(uint32_t timeout_ms);
 
 /* Flushes and ends the thread within timeout_ms (and a moment for it to notice); what is left is
- * counted as dropped, and so is a span that ends later. Idempotent. */
+ * kept in the spool (spool.h) or counted as dropped, and so is a span that ends later. Idempotent.
+ */
 void otel_batch_stop(uint32_t timeout_ms);
 
 /* Fork child: there is no thread. */
@@ -37,6 +39,10 @@ bool otel_batch_idle(void);
 
 /* Do descriptors 1 or 2 of the host concern us, by the settings? */
 bool otel_batch_needs_std(void);
+
+/* Exports one batch of somebody else's, within the time one may take. On the batch thread, or where
+ * there is none. */
+struct otel_export_result otel_batch_export(const struct otel_batch *batch);
 
 /* For the exporter, on the batch thread (export/module.h): what is left of OTEL_BSP_EXPORT_TIMEOUT
  * or, once the process exits or flushes, of that; whether it exits; a sleep that exit cuts short.

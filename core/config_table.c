@@ -230,6 +230,8 @@ const struct otel_config_row otel_config_rows[] = {
     ROW("OTEL_AUTO_FUNCTIONS_PATCH", "true", "", YES,
         "false: leave the program's code alone, see only calls from one library to another", bool,
         TO(functions_patch)),
+    ROW("OTEL_AUTO_SPOOL_DIR", "/dev/shm/otel-auto-UID", "", NO,
+        "tmpfs folder of spans that outlive their process; off: none", text, TO(spool)),
     ROW("OTEL_AUTO_DISABLE", "", "", YES,
         "comma list of hook families to leave out: curl, sockets, sqlite", text,
         TO(disabled_hooks)),

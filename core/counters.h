@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A counter for every outcome of a span. At any quiet moment
- *     started == exported + dropped (all kinds) + not ended + ended and waiting
+ *     started == exported + dropped (all kinds) + spooled + not ended + ended and waiting
  * and not_sampled counts apart. Sharded; adding is one relaxed add on the thread's own line.
  */
 #ifndef OTEL_CORE_COUNTERS_H
@@ -18,6 +18,7 @@ enum otel_counter {
     OTEL_COUNT_DROPPED_QUEUE_FULL, /* no room at end */
     OTEL_COUNT_DROPPED_EXPORT,     /* export failed for good, or time ran out at exit */
     OTEL_COUNT_DROPPED_REJECTED,   /* refused by the collector (partial success) */
+    OTEL_COUNT_SPOOLED,            /* left in a file, for whoever drains it (spool_drain.h) */
     OTEL_COUNTERS,
 };
 

@@ -27,20 +27,65 @@ static size_t round_up(size_t n)
     return (n + LINES - 1) & ~(size_t)(LINES - 1);
 }
 
-/* Lays blocks, links and state out in one region of the largest size that is granted. */
+static size_t links_size(uint32_t count)
+{
+    return round_up(sizeof(struct otel_pool_link) * count) + sizeof(struct otel_pool_state);
+}
+
+static void lay_out(struct otel_pool *pool, char *links, uint32_t count)
+{
+    pool->count = count;
+    pool->link = (struct otel_pool_link *)links;
+    pool->state =
+        (struct otel_pool_state *)(links + round_up(sizeof(struct otel_pool_link) * count));
+}
+
+static void use_blocks(struct otel_pool *pool, char *blocks, uint32_t there, bool lent)
+{
+    pool->lent = lent;
+    atomic_store_explicit(&pool->there, there, memory_order_relaxed);
+    atomic_store_explicit(&pool->base, blocks, memory_order_release);
+}
+
+/* Blocks from where the pool was told to have them, links and state in memory of their own; those
+ * of a fork child's parent are gone on with. */
+static bool borrow_region(struct otel_pool *pool)
+{
+    uint32_t there = 0;
+    char *links = (char *)pool->link;
+    char *blocks;
+
+    if (!pool->memory)
+        return false;
+    if (!links) {
+        links = otel_sys.mmap(links_size(pool->count));
+        if (!links)
+            return false;
+        lay_out(pool, links, pool->count);
+    }
+    blocks = pool->memory->map(pool, &there);
+    if (blocks)
+        use_blocks(pool, blocks, there, true);
+    return blocks != NULL;
+}
+
+/* Lays blocks, links and state out in one region of the largest size that is granted. A pool that
+ * has links already (it was to borrow its blocks, or it has lent ones behind it) keeps them. */
 static bool map_region(struct otel_pool *pool)
 {
+    if (borrow_region(pool))
+        return true;
     for (uint32_t count = pool->count; count >= SMALLEST; count /= 2) {
         size_t blocks = round_up(pool->block_size * count);
-        size_t links = round_up(sizeof(struct otel_pool_link) * count);
-        char *p = otel_sys.mmap(blocks + links + sizeof(struct otel_pool_state));
+        char *p = otel_sys.mmap(blocks + (pool->link ? 0 : links_size(count)));
 
         if (!p)
             continue;
-        pool->count = count;
-        pool->link = (struct otel_pool_link *)(p + blocks);
-        pool->state = (struct otel_pool_state *)(p + blocks + links);
-        atomic_store_explicit(&pool->base, p, memory_order_release);
+        if (pool->link)
+            pool->count = count;
+        else
+            lay_out(pool, p + blocks, count);
+        use_blocks(pool, p, count, false);
         return true;
     }
     return false;
@@ -113,16 +158,41 @@ static void push(struct otel_pool *pool, uint32_t shard, uint32_t first, uint32_
                                                     memory_order_relaxed));
 }
 
+/* Blocks that may be touched, more than `had`: perhaps after another thread has seen to it. The
+ * wait has an end, as that for the mapping. */
+static __attribute__((noinline)) uint32_t more(struct otel_pool *pool, uint32_t had)
+{
+    uint32_t none = 0;
+    uint32_t there;
+
+    if (!pool->memory || had >= pool->count)
+        return had;
+    if (!atomic_compare_exchange_strong(&pool->growing, &none, 1)) {
+        otel_sys_await_mapping(&pool->growing, 1, 0);
+        return atomic_load_explicit(&pool->there, memory_order_acquire);
+    }
+    there = atomic_load_explicit(&pool->there, memory_order_acquire);
+    if (there <= had) {
+        there = pool->memory->grow(pool, there);
+        atomic_store_explicit(&pool->there, there, memory_order_release);
+    }
+    atomic_store_explicit(&pool->growing, 0, memory_order_release);
+    return there;
+}
+
 /* One untouched block; those whose links lie beside its link go to the thread's list. */
 static uint32_t take_fresh(struct otel_pool *pool, uint32_t shard)
 {
     uint32_t fresh = atomic_load_explicit(&pool->state->fresh, memory_order_relaxed);
+    uint32_t there = atomic_load_explicit(&pool->there, memory_order_acquire);
     uint32_t end;
 
     do {
-        if (fresh >= pool->count)
+        if (fresh >= there)
+            there = more(pool, there);
+        if (fresh >= there)
             return 0;
-        end = pool->count - fresh < CHUNK ? pool->count : fresh + CHUNK;
+        end = there - fresh < CHUNK ? there : fresh + CHUNK;
     } while (!atomic_compare_exchange_weak_explicit(&pool->state->fresh, &fresh, end,
                                                     memory_order_relaxed, memory_order_relaxed));
     for (uint32_t i = fresh + 1; i + 1 < end; i++)
@@ -187,6 +257,7 @@ void otel_pool_reset(struct otel_pool *pool)
     size_t whole;
 
     if (atomic_load_explicit(&pool->mapping, memory_order_acquire) != MAPPED) {
+        atomic_store(&pool->growing, 0);
         atomic_store(&pool->mapping, (uint32_t)UNMAPPED);
         return;
     }
@@ -200,6 +271,12 @@ void otel_pool_reset(struct otel_pool *pool)
     for (unsigned i = 0; i < OTEL_SHARDS; i++)
         atomic_store_explicit(&pool->state->shard[i].head, 0, memory_order_relaxed);
     atomic_store_explicit(&pool->state->fresh, 0, memory_order_release);
+    atomic_store_explicit(&pool->growing, 0, memory_order_relaxed);
+    if (pool->lent) {
+        atomic_store_explicit(&pool->base, NULL, memory_order_relaxed);
+        atomic_store_explicit(&pool->mapping, (uint32_t)UNMAPPED, memory_order_release);
+        return;
+    }
     whole = pool->block_size * pool->count & ~(size_t)(LARGEST_PAGE - 1);
     if (whole)
         otel_sys.madvise(atomic_load(&pool->base), whole, MADV_DONTNEED);

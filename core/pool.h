@@ -5,7 +5,8 @@
  * Free blocks form a few LIFO lists (one a shard, so that two threads rarely meet and the warm
  * block comes back first); untouched memory is handed out last, some blocks at a time, so that
  * neighbours, whose links share a cache line, are of one shard. Push and pop are one
- * compare-and-swap with a tag against ABA. No pointer lies in the region: it can become a file.
+ * compare-and-swap with a tag against ABA. No pointer lies in the blocks: they can be a file's
+ * (struct otel_pool_memory), while links and lists stay in memory of the process's own.
  *
  * A handle is (sequence << 32) | (index + 1). A block's sequence is odd while it is allocated and
  * grows with each allocation and free: a stale handle is recognised, never followed.
@@ -14,6 +15,7 @@
 #define OTEL_CORE_POOL_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,13 +36,29 @@ struct otel_pool_link {
     _Atomic uint32_t next; /* in its free list; while allocated, whose list that is */
 };
 
+struct otel_pool;
+
+/* Where a pool's blocks lie when not in memory that is simply there at its first touch. */
+struct otel_pool_memory {
+    /* Memory for count blocks, zeroed, of which the first *there may be touched. NULL: there is
+     * none, plain memory is to be used. */
+    void *(*map)(const struct otel_pool *pool, uint32_t *there);
+    /* Has more of it ready: returns how many blocks may be touched now, at most count. As many as
+     * before: there is no more. One thread at a time. */
+    uint32_t (*grow)(const struct otel_pool *pool, uint32_t there);
+};
+
 struct otel_pool {
-    size_t block_size;             /* bytes, constant */
-    uint32_t count;                /* blocks wanted; lowered when the mapping is refused */
-    _Atomic(char *) base;          /* the blocks; NULL until the first allocation */
-    struct otel_pool_link *link;   /* one a block, behind the blocks */
-    struct otel_pool_state *state; /* behind the links */
-    _Atomic uint32_t mapping;      /* 0 unmapped, 1 being mapped, 2 mapped, 3 refused */
+    size_t block_size;                     /* bytes, constant */
+    uint32_t count;                        /* blocks wanted; lowered when the mapping is refused */
+    _Atomic(char *) base;                  /* the blocks; NULL until the first allocation */
+    struct otel_pool_link *link;           /* one a block, behind the blocks or apart */
+    struct otel_pool_state *state;         /* behind the links */
+    _Atomic uint32_t mapping;              /* 0 unmapped, 1 being mapped, 2 mapped, 3 refused */
+    _Atomic uint32_t there;                /* blocks that may be touched */
+    _Atomic uint32_t growing;              /* 1: a thread is at it */
+    const struct otel_pool_memory *memory; /* NULL: plain; set before the first allocation */
+    bool lent;                             /* the blocks are memory's, not the pool's own */
 };
 
 #define OTEL_POOL_MAPPED 2
@@ -81,7 +99,8 @@ static inline void *otel_pool_get(struct otel_pool *pool, uint64_t handle)
 }
 
 /* Forgets every block (fork child, one thread) and drops the pages, but goes on with the sequences:
- * a handle copied from the parent names nothing in the child. */
+ * a handle copied from the parent names nothing in the child. Blocks that were lent are left to who
+ * lent them: the next allocation asks for others. */
 void otel_pool_reset(struct otel_pool *pool);
 
 #endif

@@ -5,8 +5,12 @@
  * kept in data as fields of the OTLP Span message in wire form, in the order they were set:
  * exporting a span is a copy of these bytes behind the fixed fields.
  *
- * State: FREE → ACTIVE (otel_span_start) → ENDED (otel_span_end) → FREE (batch). One thread
- * at a time writes an ACTIVE record; an ENDED one belongs to the batch thread.
+ * State: FREE → STARTING → ACTIVE (otel_span_start) → ENDED (otel_span_end) → EXPORTING → FREE
+ * (batch). One thread at a time writes an ACTIVE record; an ENDED one belongs to the batch thread.
+ *
+ * The process may be killed between any two stores, and the record be read by another
+ * (spool_format.h). So a state is stored behind what it promises; bytes are appended to data before
+ * used counts them; and changing is set while data is not in order.
  */
 #ifndef OTEL_CORE_RECORD_H
 #define OTEL_CORE_RECORD_H
@@ -19,7 +23,13 @@
 #define OTEL_RECORD_SIZE 1024
 #define OTEL_OVERFLOW_SIZE 32768
 
-enum otel_record_state { OTEL_RECORD_FREE, OTEL_RECORD_ACTIVE, OTEL_RECORD_ENDED };
+enum otel_record_state {
+    OTEL_RECORD_FREE,
+    OTEL_RECORD_ACTIVE,
+    OTEL_RECORD_ENDED,
+    OTEL_RECORD_STARTING,  /* what identifies it is being written */
+    OTEL_RECORD_EXPORTING, /* of the batch under way */
+};
 
 enum otel_span_kind { /* values of the OTLP enum Span.SpanKind */
                       OTEL_KIND_INTERNAL = 1,
@@ -75,6 +85,8 @@ struct otel_record {
     uint8_t status;        /* enum otel_status */
     uint8_t parent_remote; /* the parent is not of this process */
     uint8_t local_root;    /* no parent in this process: with its end a trace is complete here */
+    uint8_t changing;      /* data is being moved */
+    uint8_t died;          /* it was open when its process died */
     uint8_t data[];        /* inline, up to OTEL_RECORD_SIZE */
 };
 

@@ -133,7 +133,7 @@ static int parse_pairs(struct otel_resource_builder *b, const char *text)
 /* OpenTelemetry "Resource SDK": any error discards the whole value. */
 static void parse_given(struct otel_resource_builder *b)
 {
-    const char *text = otel_config.resource_attributes;
+    const char *text = b->attributes;
     int err = text ? parse_pairs(b, text) : 0;
 
     if (!err)
@@ -152,7 +152,7 @@ static void add_given(struct otel_resource_builder *b)
         const struct otel_resource_pair *pair = &b->pairs[i];
         struct otel_attr attr = otel_attr_text(pair->key, pair->value.data, pair->value.len);
 
-        if (otel_config.service_name && pair->key.len == service_name.len &&
+        if (b->service_name && pair->key.len == service_name.len &&
             memcmp(pair->key.data, service_name.data, service_name.len) == 0)
             continue;
         append(b, &attr);
@@ -181,21 +181,20 @@ static void format_uuid(char out[static UUID_LEN])
     }
 }
 
-static void add_service(struct otel_resource_builder *b)
+static void add_service(struct otel_resource_builder *b, const char *executable, size_t len)
 {
     const struct otel_text key = OTEL_TEXT("service.name");
     char name[sizeof UNKNOWN_SERVICE + NAME_MAX_LEN] = UNKNOWN_SERVICE ":";
     const size_t prefix = sizeof UNKNOWN_SERVICE;
     char uuid[UUID_LEN];
-    size_t len;
 
-    if (otel_config.service_name) {
-        struct otel_attr attr =
-            otel_attr_text(key, otel_config.service_name, strlen(otel_config.service_name));
+    if (b->service_name) {
+        struct otel_attr attr = otel_attr_text(key, b->service_name, strlen(b->service_name));
 
         append(b, &attr);
     } else {
-        len = otel_resource_executable(name + prefix, NAME_MAX_LEN);
+        len = len < NAME_MAX_LEN ? len : NAME_MAX_LEN;
+        memcpy(name + prefix, executable, len);
         otel_resource_add_text(b, key, name, len ? prefix + len : prefix - 1);
     }
     format_uuid(uuid);
@@ -213,19 +212,42 @@ static void add_telemetry(struct otel_resource_builder *b)
 }
 
 /* What names the service comes first: it is what must not be lost when there is little room. */
+static void begin(struct otel_resource_builder *b, uint8_t *out, size_t cap, const char *executable,
+                  size_t len)
+{
+    b->out = out;
+    b->cap = cap;
+    b->used = 0;
+    b->pair_count = 0;
+    parse_given(b);
+    add_service(b, executable, len);
+    add_telemetry(b);
+    add_given(b);
+    otel_resource_host(b);
+}
+
 size_t otel_resource_build(uint8_t *out, size_t cap)
 {
     struct otel_resource_builder builder;
+    char executable[NAME_MAX_LEN];
 
-    builder.out = out;
-    builder.cap = cap;
-    builder.used = 0;
-    builder.pair_count = 0;
-    parse_given(&builder);
-    add_service(&builder);
-    add_telemetry(&builder);
-    add_given(&builder);
-    otel_resource_host(&builder);
+    builder.service_name = otel_config.service_name;
+    builder.attributes = otel_config.resource_attributes;
+    begin(&builder, out, cap, executable, otel_resource_executable(executable, sizeof executable));
     otel_resource_process(&builder);
+    return builder.used;
+}
+
+size_t otel_resource_build_of(uint8_t *out, size_t cap, const struct otel_resource_of *of)
+{
+    struct otel_resource_builder builder;
+    struct otel_attr pid = otel_attr_int(OTEL_TEXT("process.pid"), of->pid);
+
+    builder.service_name = *of->service_name ? of->service_name : NULL;
+    builder.attributes = *of->attributes ? of->attributes : NULL;
+    begin(&builder, out, cap, of->executable, strlen(of->executable));
+    otel_resource_add(&builder, &pid);
+    otel_resource_add_text(&builder, OTEL_TEXT("process.executable.name"), of->executable,
+                           strlen(of->executable));
     return builder.used;
 }

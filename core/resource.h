@@ -18,4 +18,15 @@
  * Returns the bytes written. One thread. */
 size_t otel_resource_build(uint8_t *out, size_t cap);
 
+/* A process that is gone, as far as it is known. Texts are terminated; "": not known. */
+struct otel_resource_of {
+    uint32_t pid;
+    const char *executable;   /* name of its file */
+    const char *service_name; /* its OTEL_SERVICE_NAME */
+    const char *attributes;   /* its OTEL_RESOURCE_ATTRIBUTES */
+};
+
+/* The same for a process of this machine that did not live to build its own. */
+size_t otel_resource_build_of(uint8_t *out, size_t cap, const struct otel_resource_of *of);
+
 #endif

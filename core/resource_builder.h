@@ -23,6 +23,8 @@ struct otel_resource_builder {
     uint8_t *out;
     size_t cap;
     size_t used;
+    const char *service_name; /* OTEL_SERVICE_NAME, NULL: none */
+    const char *attributes;   /* OTEL_RESOURCE_ATTRIBUTES, NULL: none */
     /* OTEL_RESOURCE_ATTRIBUTES, decoded into given; no key twice. */
     struct otel_resource_pair pairs[OTEL_RESOURCE_PAIRS_MAX];
     size_t pair_count;

@@ -72,6 +72,7 @@ static void fill(struct otel_record *record, struct otel_span_context *ctx,
     otel_data_text(record, OTEL_TAG_NAME, start->name);
     if (ctx->carry)
         otel_data_tracestate(record, ctx->carry);
+    atomic_store_explicit(&record->state, OTEL_RECORD_ACTIVE, memory_order_release);
 }
 
 bool otel_span_start(struct otel_span *span, const struct otel_span_start *start)
@@ -114,10 +115,12 @@ bool otel_span_start(struct otel_span *span, const struct otel_span_start *start
     return true;
 }
 
-/* The record that is still ours to write, or NULL. */
+/* The record that is still ours to write, or NULL: in a fork child that has not looked yet the
+ * memory is its parent's. */
 static struct otel_record *writable(const struct otel_span *span)
 {
-    struct otel_record *record = span->record ? otel_store_get(span->record) : NULL;
+    struct otel_record *record =
+        span->record && otel_generation() ? otel_store_get(span->record) : NULL;
 
     return record &&
                    atomic_load_explicit(&record->state, memory_order_relaxed) == OTEL_RECORD_ACTIVE

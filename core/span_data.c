@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/span_data.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "core/carry.h"
@@ -46,6 +47,22 @@ static void cut_out(struct otel_record *record, uint8_t *data, const struct span
     record->used -= (uint32_t)f->size;
 }
 
+/* n bytes behind used are part of the data from now on: not before they are written, for whoever
+ * reads the record of a dead process (record.h). */
+static inline void commit(struct otel_record *record, size_t n)
+{
+    atomic_signal_fence(memory_order_release);
+    record->used += (uint32_t)n;
+}
+
+/* Around what leaves the data out of order for a moment. */
+static inline void set_changing(struct otel_record *record, uint8_t changing)
+{
+    atomic_signal_fence(memory_order_acq_rel);
+    record->changing = changing;
+    atomic_signal_fence(memory_order_acq_rel);
+}
+
 /* Room for what comes next: where to write and how much fits. */
 static uint8_t *room(struct otel_record *record, size_t *left)
 {
@@ -66,12 +83,15 @@ void otel_data_text(struct otel_record *record, uint8_t tag, struct otel_text te
 
     for (uint8_t *p = data; next_field(p, data + record->used, &f); p += f.size) {
         if (*p == tag) {
+            set_changing(record, 1);
             cut_out(record, data, &f);
             break;
         }
     }
-    if (!text.len)
+    if (!text.len) {
+        set_changing(record, 0);
         return;
+    }
     if (text.len > OTEL_VALUE_MAX)
         text.len = OTEL_VALUE_MAX;
     n = otel_wire_text(data + record->used, cap - record->used, tag, text);
@@ -79,7 +99,8 @@ void otel_data_text(struct otel_record *record, uint8_t tag, struct otel_text te
         data = room(record, &left);
         n = otel_wire_text(data, left, tag, text);
     }
-    record->used += (uint32_t)n;
+    commit(record, n);
+    set_changing(record, 0);
 }
 
 void otel_data_tracestate(struct otel_record *record, uint64_t carry)
@@ -103,7 +124,7 @@ void otel_data_tracestate(struct otel_record *record, uint64_t carry)
     h = 1 + otel_wire_varint(header + 1, sizeof header - 1, len);
     memmove(out + h, out + sizeof header, len);
     memcpy(out, header, h);
-    record->used += (uint32_t)(h + len);
+    commit(record, h + len);
 }
 
 /* The attribute with this key, by its KeyValue: 0x0a, key length, key. Keys of 128 bytes and more
@@ -167,6 +188,7 @@ static bool make_place(struct otel_record *record, uint8_t *data, struct otel_te
     struct span_field old;
 
     if (record->keys & bit && find_attribute(record, data, key, &old)) {
+        set_changing(record, 1);
         cut_out(record, data, &old);
         record->attributes--;
     } else if (record->attributes >= otel_config.attribute_count_limit) {
@@ -194,9 +216,10 @@ void otel_data_attribute(struct otel_record *record, const struct otel_attr *att
         data = room(record, &left);
         n = otel_wire_attr(data, left, OTEL_TAG_ATTRIBUTE, &a, limit);
     }
-    record->used += (uint32_t)n;
+    commit(record, n);
     record->attributes += n != 0;
     record->dropped_attributes += n == 0;
+    set_changing(record, 0);
 }
 
 void otel_data_append_attributes(struct otel_record *record, const uint8_t *wire, size_t len,
@@ -216,7 +239,7 @@ void otel_data_append_attributes(struct otel_record *record, const uint8_t *wire
         return;
     }
     memcpy(out, wire, len);
-    record->used += (uint32_t)len;
+    commit(record, len);
     record->attributes += count;
     record->keys = UINT64_MAX; /* which keys these are was not looked at */
 }
@@ -237,7 +260,7 @@ void otel_data_event(struct otel_record *record, struct otel_text name, uint64_t
         out = room(record, &left);
         n = otel_wire_event(out, left, unix_ns, name, attrs, count, char_limit());
     }
-    record->used += (uint32_t)n;
+    commit(record, n);
     record->events += n != 0;
     record->dropped_events += n == 0;
 }
@@ -298,7 +321,7 @@ void otel_data_link(struct otel_record *record, const struct otel_span_context *
         out = room(record, &left);
         n = write_link(out, left, to, attrs, count);
     }
-    record->used += (uint32_t)n;
+    commit(record, n);
     record->links += n != 0;
     record->dropped_links += n == 0;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/pool.h"
+#include "core/spool.h"
 
 /* Spans that may be open at once beside those waiting and being sent. */
 #define OPEN_SPANS 4096
@@ -19,6 +20,9 @@ static struct otel_pool overflows = OTEL_POOL(OTEL_OVERFLOW_SIZE, OVERFLOWS);
 void otel_store_init(uint32_t queue_size, uint32_t batch_size)
 {
     records.count = OPEN_SPANS + queue_size + batch_size;
+    records.memory = &otel_spool_records;
+    overflows.memory = &otel_spool_overflows;
+    otel_spool_layout(records.count, overflows.count);
 }
 
 struct otel_record *otel_store_new(uint64_t *handle)
@@ -30,7 +34,7 @@ struct otel_record *otel_store_new(uint64_t *handle)
     if (!record)
         return NULL;
     memset(record, 0, offsetof(struct otel_record, data));
-    atomic_store_explicit(&record->state, OTEL_RECORD_ACTIVE, memory_order_relaxed);
+    atomic_store_explicit(&record->state, OTEL_RECORD_STARTING, memory_order_relaxed);
     return record;
 }
 
@@ -57,6 +61,7 @@ int otel_store_grow(struct otel_record *record)
     if (!handle)
         return -ENOSPC;
     memcpy(otel_pool_get(&overflows, handle), record->data, record->used);
+    atomic_signal_fence(memory_order_release);
     record->overflow = handle;
     return 0;
 }
@@ -67,13 +72,15 @@ void otel_store_free(uint64_t handle)
 
     if (!record)
         return;
+    /* In this order: a record that says it is in use owns the block it names. */
+    atomic_store_explicit(&record->state, OTEL_RECORD_FREE, memory_order_release);
     otel_pool_free(&overflows, record->overflow);
-    atomic_store_explicit(&record->state, OTEL_RECORD_FREE, memory_order_relaxed);
     otel_pool_free(&records, handle);
 }
 
 void otel_store_reset(void)
 {
+    otel_spool_reset();
     otel_pool_reset(&records);
     otel_pool_reset(&overflows);
 }

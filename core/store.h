@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Where records live: a pool of records and a pool of overflow blocks for the few spans whose data
- * outgrows its record.
+ * outgrows its record. Both lie in a file that outlives the process where that can be (spool.h).
  */
 #ifndef OTEL_CORE_STORE_H
 #define OTEL_CORE_STORE_H
@@ -12,7 +12,8 @@
  * maps nothing yet. */
 void otel_store_init(uint32_t queue_size, uint32_t batch_size);
 
-/* An ACTIVE record with everything but the data zeroed. *record is its handle. NULL: full. */
+/* A STARTING record with everything but the data zeroed; who has filled in what identifies it makes
+ * it ACTIVE. *record is its handle. NULL: full. */
 struct otel_record *otel_store_new(uint64_t *record);
 
 /* The record of a live handle, or NULL. */

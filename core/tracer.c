@@ -25,6 +25,8 @@
 #include "core/queue.h"
 #include "core/route.h"
 #include "core/serving.h"
+#include "core/spool.h"
+#include "core/spool_folder.h"
 #include "core/store.h"
 #include "core/sys.h"
 
@@ -99,6 +101,7 @@ void otel_tracer_start(const struct otel_platform *platform, bool secure)
                  otel_config.max_queue_size);
     if (!otel_config_family_disabled("sockets") && otel_fdtable_init() < 0)
         otel_log(OTEL_LOG_WARN, "no memory for the table of descriptors: sockets are not traced");
+    otel_spool_folder_init();
     otel_exporter_init(platform);
     otel_batch_init(platform);
     otel_environment_init(otel_env_array());
@@ -125,32 +128,50 @@ static void print_sum(void)
     uint64_t failed = otel_counter_sum(OTEL_COUNT_DROPPED_EXPORT);
     uint64_t rejected = otel_counter_sum(OTEL_COUNT_DROPPED_REJECTED);
     uint64_t dropped = store_full + queue_full + failed + rejected;
+    uint64_t spooled = otel_counter_sum(OTEL_COUNT_SPOOLED);
     uint64_t open = started - store_full - ended;
 
     otel_log(
         OTEL_LOG_DEBUG,
         "spans: started %llu = exported %llu + dropped %llu (store full %llu, queue full %llu, "
-        "export failed %llu, rejected %llu) + not ended %llu; not sampled %llu",
+        "export failed %llu, rejected %llu) + spooled %llu + not ended %llu; not sampled %llu",
         (unsigned long long)started, (unsigned long long)exported, (unsigned long long)dropped,
         (unsigned long long)store_full, (unsigned long long)queue_full, (unsigned long long)failed,
-        (unsigned long long)rejected, (unsigned long long)open,
+        (unsigned long long)rejected, (unsigned long long)spooled, (unsigned long long)open,
         (unsigned long long)otel_counter_sum(OTEL_COUNT_NOT_SAMPLED));
     /* Other threads may have ended spans while the counters were read: that proves nothing. */
-    if (started != exported + dropped + open && started == otel_counter_sum(OTEL_COUNT_STARTED) &&
+    if (started != exported + dropped + spooled + open &&
+        started == otel_counter_sum(OTEL_COUNT_STARTED) &&
         ended == otel_counter_sum(OTEL_COUNT_ENDED) && !otel_queue_len())
         otel_log(OTEL_LOG_ERROR, "the sum of spans does not add up: please report this");
 }
 
 bool otel_tracer_idle(void)
 {
-    return !enabled || (otel_batch_idle() && !otel_log_enabled(OTEL_LOG_DEBUG));
+    return !enabled ||
+           (otel_batch_idle() && !otel_log_enabled(OTEL_LOG_DEBUG) && !otel_spool_kept());
+}
+
+/* What has ended goes out, or stays in the file. */
+static void leave_spool(void)
+{
+    if (otel_batch_flush(otel_config.exit_timeout_ms))
+        otel_spool_remove();
+    else
+        otel_spool_leave();
 }
 
 void otel_tracer_flush(void)
 {
     if (!enabled || !otel_generation())
         return;
-    otel_batch_flush(otel_config.exit_timeout_ms);
+    leave_spool();
+}
+
+void otel_tracer_return(void)
+{
+    if (otel_generation())
+        otel_spool_stay();
 }
 
 bool otel_tracer_follows(void)
@@ -164,7 +185,7 @@ void otel_tracer_leave(int status)
         return;
     otel_connection_finish_all();
     otel_process_span_end(status);
-    otel_tracer_flush();
+    leave_spool();
 }
 
 /* The setting is changed under the eyes of other threads: each sees it at its next span, and a span
@@ -181,6 +202,16 @@ void otel_tracer_confine(void)
     otel_log_init(OTEL_LOG_NONE, NULL);
 }
 
+void otel_tracer_last(void)
+{
+    if (!enabled || !otel_generation() || !otel_spool_kept())
+        return;
+    if (otel_queue_len() || otel_counter_sum(OTEL_COUNT_SPOOLED))
+        otel_spool_leave();
+    else
+        otel_spool_remove();
+}
+
 void otel_tracer_stop(int status)
 {
     if (!enabled || !otel_generation())
@@ -188,6 +219,7 @@ void otel_tracer_stop(int status)
     otel_connection_finish_all();
     otel_process_span_end(status);
     otel_batch_stop(otel_config.exit_timeout_ms);
+    otel_tracer_last();
     if (otel_log_once(&summed))
         print_sum();
 }

@@ -32,6 +32,9 @@ bool otel_tracer_follows(void);
  * may go on afterwards (an exec that fails). No-op when nothing waits or in a vfork child. */
 void otel_tracer_flush(void);
 
+/* The exec did not work, the process goes on. */
+void otel_tracer_return(void);
+
 /* Before _exit: the same, and first ends what is under way on connections, and the process's span.
  * Not for exec, behind which connections go on. status: what the parent will see, or
  * OTEL_STATUS_UNKNOWN. */
@@ -46,5 +49,9 @@ void otel_tracer_confine(void);
 /* At exit, before the host's atexit handlers: ends what is under way, flush, end the thread, print
  * the sum when asked. Bounded; idempotent. */
 void otel_tracer_stop(int status);
+
+/* The last that can be done, without sending: the spool (spool.h) of a process that ends by itself
+ * goes, or says so. Idempotent. */
+void otel_tracer_last(void);
 
 #endif

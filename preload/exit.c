@@ -92,6 +92,7 @@ void otel_exit_return(bool replaced)
 {
     int saved = errno;
 
+    otel_tracer_return();
     if (replaced && otel_generation() && otel_guard_enter()) {
         otel_process_span_begin();
         otel_guard_leave();
@@ -131,10 +132,14 @@ void otel_exit_register(void)
 
 void otel_exit_last(void)
 {
-    uint32_t waiting = otel_preload_active() ? otel_queue_len() : 0;
+    uint32_t waiting;
 
-    if (waiting && otel_generation_is_owner())
+    if (!otel_preload_active() || otel_tracer_idle() || !otel_generation_is_owner())
+        return;
+    waiting = otel_queue_len();
+    if (waiting)
         otel_log(OTEL_LOG_WARN, "%u spans not sent: the process ended without exit()", waiting);
+    otel_tracer_last();
 }
 
 static int wrapped_main(int argc, char **argv, char **envp)

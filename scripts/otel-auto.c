@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * otel-auto: the launcher. `run` sets the environment and becomes the program; `env` prints the
- * settings (settings.c). It stays no process of its own: signals, job control and exit status are
- * the program's.
+ * settings (settings.c), `drain` empties the spool (drain.c). It stays no process of its own:
+ * signals, job control and exit status are the program's.
  */
 #include <errno.h>
 #include <limits.h>
@@ -14,12 +14,10 @@
 
 #include "core/config.h"
 #include "core/version.h"
+#include "scripts/drain.h"
+#include "scripts/find.h"
 #include "scripts/program.h"
 #include "scripts/settings.h"
-
-#ifndef OTEL_LIBDIR
-#define OTEL_LIBDIR "/usr/local/lib"
-#endif
 
 #define LIBRARY "libotel_auto.so"
 
@@ -36,6 +34,7 @@ static const char help[] =
     "      --file FILE       append spans to FILE as OTLP JSON lines\n"
     "      --sample RATIO    record this part of the traces, 0 to 1 (default 1)\n"
     "      --config FILE     take all settings from FILE (declarative configuration, YAML)\n"
+    "  otel-auto drain       send what programs that died left in the spool\n"
     "  otel-auto env         list every setting with its default\n"
     "      --config FILE     list what holds by FILE, and where it says so\n"
     "  otel-auto --help\n"
@@ -58,29 +57,6 @@ static int usage(const char *what, const char *arg)
     fprintf(stderr, "otel-auto: %s%s%s (see otel-auto --help)\n", what, arg ? " " : "",
             arg ? arg : "");
     return EXIT_USAGE;
-}
-
-/* Finds the library beside this program, in ../lib, or where it was installed. */
-static bool find_library(char *out)
-{
-    static const char *const places[] = {"%s/" LIBRARY, "%s/../build/" LIBRARY,
-                                         "%s/../lib/" LIBRARY, OTEL_LIBDIR "/" LIBRARY};
-    char self[PATH_MAX];
-    char tried[PATH_MAX + 64];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-
-    self[n > 0 ? n : 0] = '\0';
-    if (n > 0)
-        *strrchr(self, '/') = '\0';
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        if (i == sizeof places / sizeof *places - 1)
-            snprintf(tried, sizeof tried, "%s", places[i]);
-        else
-            snprintf(tried, sizeof tried, places[i], self);
-        if (access(tried, R_OK) == 0 && realpath(tried, out))
-            return true;
-    }
-    return false;
 }
 
 /* Is path an element of the list (separated by colons or spaces: ld.so(8))? */
@@ -212,7 +188,7 @@ static enum program_verdict prepare(const char *program, char *path)
         fprintf(stderr, "otel-auto: %s %s\n", path[0] ? path : program, program_reason(verdict));
     if (program_harmed(verdict))
         return verdict;
-    if (!find_library(library))
+    if (!find_library(LIBRARY, library))
         fprintf(stderr, "otel-auto: %s was not found beside otel-auto or in %s; run untraced\n",
                 LIBRARY, OTEL_LIBDIR);
     else if (strpbrk(library, ": "))
@@ -258,6 +234,8 @@ int main(int argc, char **argv)
         return settings_print_file(argv[3]);
     if (!strcmp(command, "env"))
         return usage("env takes no arguments, or --config FILE", NULL);
+    if (!strcmp(command, "drain") && argc == 2)
+        return drain();
     if (!strcmp(command, "--help") || !strcmp(command, "-h") || !strcmp(command, "help")) {
         fputs(help, stdout);
         return 0;

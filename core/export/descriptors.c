@@ -6,11 +6,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/export/handed.h"
+
 #define PAIRED_MAX 12 /* ends; below OTEL_OWNFD_MAX, with room for connections */
 #define EXPORTED __attribute__((visibility("default")))
 
 EXPORTED int socketpair(int domain, int type, int protocol, int pair[2]);
 EXPORTED int close(int fd);
+EXPORTED ssize_t send(int fd, const void *buf, size_t len, int flags);
 
 /* Written by the batch thread before libcurl has a thread of its own. */
 static const struct otel_export_host *host;
@@ -68,4 +71,9 @@ int close(int fd)
             return 0;
     }
     return (int)syscall(SYS_close, fd);
+}
+
+ssize_t send(int fd, const void *buf, size_t len, int flags)
+{
+    return otel_handed_send(fd, buf, len, flags);
 }

@@ -6,7 +6,7 @@
  * "its" pair it would close the daemon's new descriptors. The module is loaded RTLD_DEEPBIND, so
  * libcurl finds the module's socketpair() and close() before libc's: pairs are adopted like our
  * sockets, and only what is still ours is closed. Without RTLD_DEEPBIND (under a sanitizer) libc's
- * are called.
+ * are called. Its send() comes here for the same reason: handed.h counts what the kernel takes.
  */
 #ifndef OTEL_CORE_EXPORT_DESCRIPTORS_H
 #define OTEL_CORE_EXPORT_DESCRIPTORS_H

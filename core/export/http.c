@@ -8,6 +8,7 @@
 
 #include "core/clock.h"
 #include "core/export/grpc.h"
+#include "core/export/handed.h"
 #include "core/export/headers.h"
 #include "core/export/http_private.h"
 #include "core/export/otlp.h"
@@ -183,15 +184,30 @@ static void wait_slice(struct otel_http *http, uint64_t left_ns)
         http->host->sleep(IDLE_NS);
 }
 
-/* Runs the transfer. Returns false when the time ran out first. */
-static bool drive(struct otel_http *http, uint64_t deadline_ns)
+/* What cannot be counted while it is sent (TLS, HTTP/2, no send() of the module's) is told of
+ * behind. */
+static void note_upload(struct otel_http *http, size_t len, struct otel_handover *handover)
+{
+    curl_off_t sent = 0;
+
+    if (handover && !otel_handover_complete(handover) &&
+        curl_easy_getinfo(http->easy, CURLINFO_SIZE_UPLOAD_T, &sent) == CURLE_OK &&
+        sent >= (curl_off_t)len)
+        otel_handover_done(handover);
+}
+
+/* Runs the transfer of len bytes. Returns false when the time ran out first. */
+static bool drive(struct otel_http *http, size_t len, uint64_t deadline_ns,
+                  struct otel_handover *handover)
 {
     int running = 1;
 
     for (;;) {
         uint64_t left;
+        CURLMcode code = curl_multi_perform(http->multi, &running);
 
-        if (curl_multi_perform(http->multi, &running) != CURLM_OK || !running)
+        note_upload(http, len, handover);
+        if (code != CURLM_OK || !running)
             return true;
         left = time_left(http, deadline_ns);
         if (!left)
@@ -227,8 +243,14 @@ static bool connected(struct otel_http *http)
                          fd != CURL_SOCKET_BAD);
 }
 
+/* Plain HTTP/1.1, which libcurl sends as it is. */
+static bool is_counted(const struct otel_http *http)
+{
+    return http->config->otlp_protocol != OTEL_OTLP_GRPC && !strncmp(http->url, "http:", 5);
+}
+
 void otel_http_post(struct otel_http *http, const void *body, size_t len, uint64_t deadline_ns,
-                    struct otel_http_reply *reply)
+                    struct otel_handover *handover, struct otel_http_reply *reply)
 {
     bool unconnected;
 
@@ -250,10 +272,12 @@ void otel_http_post(struct otel_http *http, const void *body, size_t len, uint64
         return;
     }
     otel_http_sockets_begin(&http->sockets);
-    if (drive(http, deadline_ns))
+    otel_handed_begin(is_counted(http) ? handover : NULL, len);
+    if (drive(http, len, deadline_ns, handover))
         collect(http, reply);
     else
         reply->no_time = true;
+    otel_handed_end();
     unconnected = reply->no_time && !connected(http);
     curl_multi_remove_handle(http->multi, http->easy);
     if (unconnected)

@@ -46,9 +46,9 @@ struct otel_http *otel_http_new(const struct otel_config *config,
 
 /* Sends len bytes (already compressed and framed as the configuration says) and waits for the
  * answer, at most until deadline_ns (CLOCK_MONOTONIC) or the host's own limit; reply is filled
- * anew. Nothing is logged. */
+ * anew. handover, unless NULL, is told what the kernel takes of the request. Nothing is logged. */
 void otel_http_post(struct otel_http *http, const void *body, size_t len, uint64_t deadline_ns,
-                    struct otel_http_reply *reply);
+                    struct otel_handover *handover, struct otel_http_reply *reply);
 
 /* The endpoint as it may be shown: without credentials. */
 const char *otel_http_shown(const struct otel_http *http);

@@ -68,8 +68,11 @@ static struct otel_export_result module_export(void *state, const struct otel_ba
     struct otel_export_result worst = {.exported = (uint32_t)batch->count};
 
     for (size_t i = 0; i < self->count; i++) {
-        struct otel_export_result result = self->open[i].sink->export(self->open[i].state, batch);
+        struct otel_export_result result;
 
+        if (batch->again && self->open[i].sink != &otel_sink_otlp)
+            continue;
+        result = self->open[i].sink->export(self->open[i].state, batch);
         if (worse(&result, &worst))
             worst = result;
     }

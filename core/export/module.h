@@ -16,9 +16,10 @@
 #include <stdint.h>
 
 #include "core/config.h"
+#include "core/handover.h"
 #include "core/record.h"
 
-#define OTEL_EXPORT_ABI 1
+#define OTEL_EXPORT_ABI 2
 #define OTEL_EXPORT_SYMBOL "otel_export_module"
 
 struct otel_batch {
@@ -26,6 +27,8 @@ struct otel_batch {
     size_t count;
     const uint8_t *resource; /* attributes in wire form (resource.h) */
     size_t resource_len;
+    struct otel_handover *handover; /* told what the kernel has taken of it; NULL: nobody asks */
+    bool again;                     /* it was kept: only for who sends over the network */
 };
 
 /* How a batch ended. exported + rejected + failed == count. */
@@ -33,6 +36,7 @@ struct otel_export_result {
     uint32_t exported;
     uint32_t rejected; /* by the collector's partial success */
     uint32_t failed;
+    uint32_t later; /* of failed, those the collector may well take another time */
 };
 
 /* What the module may ask of the host library. */

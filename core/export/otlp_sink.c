@@ -33,10 +33,11 @@ struct otlp_sink {
     struct otel_buffer body;   /* request, behind gRPC's prefix where there is one */
     struct otel_buffer packed; /* the same compressed */
     uint64_t random;
-    uint64_t deadline_ns;  /* of the batch under way */
-    char cause[CAUSE_MAX]; /* what is wrong now */
-    char said[CAUSE_MAX];  /* what the log was told last, "": nothing is wrong */
-    bool failing;          /* the last batch was lost */
+    uint64_t deadline_ns;           /* of the batch under way */
+    struct otel_handover *handover; /* the same; NULL: nobody asks */
+    char cause[CAUSE_MAX];          /* what is wrong now */
+    char said[CAUSE_MAX];           /* what the log was told last, "": nothing is wrong */
+    bool failing;                   /* the last batch was lost */
 };
 
 static bool is_grpc(const struct otlp_sink *self)
@@ -231,21 +232,26 @@ static bool wait_for_retry(struct otlp_sink *self, unsigned attempt)
 static void deliver(struct otlp_sink *self, const struct otel_buffer *request, uint32_t count,
                     struct otel_export_result *result)
 {
-    for (unsigned attempt = 0;; attempt++) {
-        enum verdict verdict;
+    enum verdict verdict;
 
-        otel_http_post(self->http, request->data, request->len, self->deadline_ns, &self->reply);
+    for (unsigned attempt = 0;; attempt++) {
+        otel_http_post(self->http, request->data, request->len, self->deadline_ns, self->handover,
+                       &self->reply);
         verdict = judge(self);
         if (verdict == TAKEN) {
             take(self, count, result);
             return;
         }
+        if (self->handover)
+            otel_handover_reset(self->handover);
         if (verdict == REFUSED || !wait_for_retry(self, attempt))
             break;
     }
     tell(self);
     self->failing = true;
     result->failed += count;
+    if (verdict == AGAIN || self->reply.no_time)
+        result->later += count;
 }
 
 /* Puts gRPC's prefix in front of what lies behind its room in buffer. */
@@ -297,6 +303,7 @@ static void send_spans(struct otlp_sink *self, const struct otel_batch *batch,
     if (rc == 0) {
         deliver(self, request, (uint32_t)batch->count, result);
     } else if (rc == -EFBIG && batch->count > 1) {
+        self->handover = NULL; /* half of it is not the batch */
         half.count = batch->count / 2;
         send_spans(self, &half, result);
         half.spans += half.count;
@@ -333,6 +340,7 @@ static struct otel_export_result sink_export(void *state, const struct otel_batc
     struct otlp_sink *self = state;
     struct otel_export_result result = {0};
 
+    self->handover = batch->handover;
     self->deadline_ns = otel_clock_mono_ns() + self->config->otlp_timeout_ms * MS_NS;
     send_spans(self, batch, &result);
     return result;

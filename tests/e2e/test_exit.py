@@ -25,7 +25,7 @@ def sums(log):
     words = line.replace("(", "").replace(")", "").replace(",", "").replace(";", "").split()
     numbers = [int(w) for w in words if w.isdigit()]
     names = ("started", "exported", "dropped", "store full", "queue full", "export failed",
-             "rejected", "not ended", "not sampled")
+             "rejected", "spooled", "not ended", "not sampled")
     return dict(zip(names, numbers))
 
 
@@ -37,7 +37,8 @@ class Exit(TestCase):
         took = time.monotonic() - began
         self.assertEqual((got.rc, got.stdout, got.stderr), (0, OUT, b""), got.log)
         s = sums(got.log)
-        self.assertEqual(s["started"], s["exported"] + s["dropped"] + s["not ended"], got.log)
+        self.assertEqual(s["started"], s["exported"] + s["dropped"] + s["spooled"] +
+                         s["not ended"], got.log)
         self.assertNotIn("does not add up", got.log)
         return took, s, got
 
@@ -52,7 +53,7 @@ class Exit(TestCase):
             url = f"http://127.0.0.1:{closed.getsockname()[1]}"
             took, s, got = self.timed({**MINUTE, "OTEL_EXPORTER_OTLP_ENDPOINT": url})
         self.assertLess(took, 20)
-        self.assertEqual((s["exported"], s["dropped"]), (0, 3))
+        self.assertEqual((s["exported"], s["dropped"], s["spooled"]), (0, 0, 3))
         complaints = [x for x in got.log.splitlines() if "error:" in x or "warn:" in x]
         self.assertEqual(len(complaints), 1, got.log)
 
@@ -67,12 +68,17 @@ class Exit(TestCase):
         native = time.monotonic() - native
         took, s, _ = self.timed(DEFAULT, self.faulty(collectors.hang()))
         self.assertLess(took, native + 3)
-        self.assertEqual((s["exported"], s["dropped"]), (0, 3))
+        self.assertEqual((s["exported"], s["dropped"], s["spooled"]), (0, 0, 3))
+
+    def test_without_a_spool_what_cannot_be_sent_is_dropped(self):
+        _, s, _ = self.timed({**DEFAULT, "OTEL_AUTO_SPOOL_DIR": "off"},
+                             self.faulty(collectors.hang()))
+        self.assertEqual((s["exported"], s["dropped"], s["spooled"]), (0, 3, 0))
 
     def test_a_collector_that_trickles_costs_a_second(self):
         took, s, _ = self.timed(DEFAULT, self.faulty(collectors.drip()))
         self.assertLess(took, 4)
-        self.assertEqual(s["dropped"], 3)
+        self.assertEqual(s["spooled"], 3)
 
     def test_an_address_nobody_answers_at_costs_a_second(self):
         with socket.socket() as full:
@@ -90,14 +96,15 @@ class Exit(TestCase):
             for f in fillers:
                 f.close()
         self.assertLess(took, 4)
-        self.assertEqual(s["dropped"], 3)
+        self.assertEqual(s["spooled"], 3)
 
     def test_rubbish_resets_and_redirects_are_failures_and_nothing_more(self):
-        for name in ("rubbish", "close_early", "reset", "redirect"):
+        for name, outcome in (("rubbish", "dropped"), ("close_early", "spooled"),
+                              ("reset", "spooled"), ("redirect", "dropped")):
             with self.subTest(name):
                 took, s, _ = self.timed(MINUTE, self.faulty(getattr(collectors, name)()))
                 self.assertLess(took, 20)
-                self.assertEqual((s["exported"], s["dropped"]), (0, 3))
+                self.assertEqual((s["exported"], s[outcome]), (0, 3))
 
     def test_a_huge_answer_is_not_read_to_its_end(self):
         took, s, _ = self.timed(MINUTE, self.faulty(collectors.huge()))
@@ -112,7 +119,7 @@ class Exit(TestCase):
         c = self.faulty(collectors.status(503, retry_after=30))
         took, s, _ = self.timed(MINUTE, c)
         self.assertLess(took, 20)
-        self.assertEqual(s["dropped"], 3)
+        self.assertEqual(s["spooled"], 3)
         self.assertEqual(len(c.requests), 1)
 
     def test_none_sends_nothing(self):

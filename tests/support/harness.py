@@ -101,6 +101,9 @@ def run(cmd, shim=True, env=None, input=None, timeout=TIMEOUT, cwd=None, collect
         if mine:
             collector = stack.enter_context(Collector())
         full = shim_environment(collector.url, env, log) if shim else environment(env)
+        if shim and "OTEL_AUTO_SPOOL_DIR" not in full and os.path.isdir("/dev/shm"):
+            full["OTEL_AUTO_SPOOL_DIR"] = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="otel-test-", dir="/dev/shm"))
         child = subprocess.Popen(cmd, env=full, cwd=cwd, start_new_session=True,
                                  stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, **(popen or {}))

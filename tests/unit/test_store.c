@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-Test(store, a_new_record_is_clean_and_active)
+Test(store, a_new_record_is_clean_and_not_yet_active)
 {
     uint64_t handle;
     struct otel_record *r;
@@ -20,7 +20,7 @@ Test(store, a_new_record_is_clean_and_active)
     r = otel_store_new(&handle);
     cr_assert_eq(r->attributes, 0);
     cr_assert_eq(r->used, 0);
-    cr_assert_eq(r->state, OTEL_RECORD_ACTIVE);
+    cr_assert_eq(r->state, OTEL_RECORD_STARTING);
 }
 
 Test(store, is_full_at_its_size)

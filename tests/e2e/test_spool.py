@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Spans outlive their process: kill it, and they arrive all the same, once."""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+from harness import BUILD, TestCase, environment, shim_environment  # noqa: E402
+
+PYTHON = "/usr/bin/python3"
+TOOL = os.path.join(BUILD, "otel-auto")
+NEVER = {"OTEL_BSP_SCHEDULE_DELAY": "600000"}  # nothing is sent before the end
+
+# Ends SELECT 1, 2, 3 …, leaves one statement open, says so, waits.
+OPEN = """
+import sqlite3, sys
+db = sqlite3.connect(":memory:")
+for n in range(3): db.execute("SELECT %d AS ended" % n).fetchall()
+cursor = db.execute("SELECT 1 AS open UNION SELECT 2")
+cursor.fetchone()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@unittest.skipUnless(os.path.isdir("/dev/shm"), "no /dev/shm")
+class SpoolCase(TestCase):
+    def setUp(self):
+        self.spool = tempfile.mkdtemp(prefix="otel-test-", dir="/dev/shm")
+        self.addCleanup(shutil.rmtree, self.spool, ignore_errors=True)
+        self.sink = self.collector()
+
+    def settings(self, **more):
+        return {"OTEL_AUTO_SPOOL_DIR": self.spool, **more}
+
+    def start(self, script, *arguments, **settings):
+        """A traced python program; ends with the test at the latest."""
+        env = shim_environment(self.sink.url, self.settings(**settings))
+        child = subprocess.Popen([PYTHON, "-c", script, *arguments], env=env,
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.addCleanup(child.stdout.close)
+        self.addCleanup(child.stdin.close)
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        return child
+
+    def killed(self, script=OPEN, **settings):
+        child = self.start(script, **{**NEVER, **settings})
+        self.assertEqual(child.stdout.readline(), b"ready\n")
+        child.kill()
+        child.wait()
+        return child
+
+    def drain(self):
+        env = environment(self.settings(OTEL_EXPORTER_OTLP_ENDPOINT=self.sink.url))
+        return subprocess.run([TOOL, "drain"], env=env, text=True, capture_output=True)
+
+    def files(self):
+        return os.listdir(self.spool)
+
+
+class Drain(SpoolCase):
+    def test_a_killed_program_leaves_its_spans_to_the_drain(self):
+        child = self.killed(OTEL_SERVICE_NAME="victim")
+        self.assertEqual(len(self.files()), 1)
+        self.assertEqual(self.sink.spans, [])
+        done = self.drain()
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(self.files(), [])
+        ended = [s for s in self.sink.spans if "process.died" not in s.attrs]
+        died = [s for s in self.sink.spans if "process.died" in s.attrs]
+        self.assertEqual(len(ended), 3)
+        self.assertEqual({s.status for s in ended}, {"unset"})
+        self.assertEqual([(s.attrs["process.died"], s.status) for s in died], [(True, "error")])
+        self.assertGreaterEqual(died[0].end, died[0].start)
+        for s in self.sink.spans:
+            self.assertEqual(s.resource["service.name"], "victim")
+            self.assertEqual(s.resource["process.pid"], child.pid)
+
+    def test_a_second_drain_finds_nothing(self):
+        self.killed()
+        self.drain()
+        self.assertEqual(self.drain().stdout.split()[0], "0")
+        self.assertEqual(len(self.sink.spans), 4)
+
+    def test_several_drains_at_once_send_each_span_once(self):
+        for _ in range(4):
+            self.killed()
+        env = environment(self.settings(OTEL_EXPORTER_OTLP_ENDPOINT=self.sink.url))
+        drains = [subprocess.Popen([TOOL, "drain"], env=env, stdout=subprocess.DEVNULL)
+                  for _ in range(4)]
+        self.assertEqual([d.wait() for d in drains], [0] * 4)
+        self.assertEqual(self.drain().returncode, 0)
+        self.assertEqual(len(self.sink.spans), 16)
+        self.assertEqual(len({s.span_id for s in self.sink.spans}), 16)
+        self.assertEqual(self.files(), [])
+
+    def test_another_collectors_spans_are_not_its(self):
+        self.killed()
+        other = self.collector()
+        env = environment(self.settings(OTEL_EXPORTER_OTLP_ENDPOINT=other.url))
+        done = subprocess.run([TOOL, "drain"], env=env, text=True, capture_output=True)
+        self.assertEqual(done.returncode, 0)
+        self.assertEqual(other.spans, [])
+        self.assertEqual(len(self.files()), 1)
+
+    def test_nobody_to_send_to_leaves_the_file(self):
+        self.killed()
+        env = environment(self.settings(OTEL_EXPORTER_OTLP_ENDPOINT=self.sink.url,
+                                        OTEL_EXPORTER_OTLP_TIMEOUT="100"))
+        self.sink.close()
+        done = subprocess.run([TOOL, "drain"], env=env, text=True, capture_output=True)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("could not be reached", done.stderr)
+        self.assertEqual(len(self.files()), 1)
+
+
+ENDS = {
+    "returns": "",
+    "exit": "sys.exit(3)",
+    "_exit": "os._exit(3)",
+    "exec": "os.execv('/bin/true', ['true'])",
+    "leaves one open": "cursor = db.execute('SELECT 1 UNION SELECT 2'); cursor.fetchone()",
+    "leaves one open, _exit": "c = db.execute('SELECT 1 UNION SELECT 2'); c.fetchone(); "
+                              "os._exit(0)",
+}
+
+
+class Leave(SpoolCase):
+    def test_a_program_that_ends_by_itself_leaves_no_file(self):
+        for name, end in ENDS.items():
+            with self.subTest(name):
+                child = self.start("import os, sqlite3, sys\ndb = sqlite3.connect(':memory:')\n"
+                                   "db.execute('SELECT 7').fetchall()\n" + end)
+                child.communicate()
+                self.assertEqual(self.files(), [])
+        self.assertFalse([s for s in self.sink.spans if "process.died" in s.attrs])
+        whole = [s for s in self.sink.spans if "UNION" not in s.attrs["db.query.text"]]
+        self.assertEqual(len(whole), len(ENDS))
+
+    def test_a_program_without_a_span_makes_no_file(self):
+        child = self.start("print('ready', flush=True); import sys; sys.stdin.read()")
+        self.assertEqual(child.stdout.readline(), b"ready\n")
+        self.assertEqual(self.files(), [])
+
+    def test_a_folder_of_our_own_goes_with_its_last_file(self):
+        runtime = tempfile.mkdtemp(prefix="otel-test-", dir="/dev/shm")
+        self.addCleanup(shutil.rmtree, runtime, ignore_errors=True)
+        child = self.start(OPEN, OTEL_AUTO_SPOOL_DIR=None, XDG_RUNTIME_DIR=runtime)
+        self.assertEqual(child.stdout.readline(), b"ready\n")
+        self.assertTrue(os.listdir(f"/dev/shm/otel-auto-{os.geteuid()}"))
+        child.communicate()
+        self.assertEqual(os.listdir(runtime), [])
+
+    def test_each_fork_child_has_a_file_of_its_own(self):
+        child = self.start("import os, sqlite3, sys\n"
+                           "def work():\n"
+                           "    sqlite3.connect(':memory:').execute('SELECT 7').fetchall()\n"
+                           "work()\n"
+                           "for i in range(3):\n"
+                           "    if not os.fork():\n"
+                           "        work()\n"
+                           "        print('ready', flush=True)\n"
+                           "        sys.stdin.read()\n"
+                           "        os._exit(0)\n"
+                           "print('ready', flush=True)\n"
+                           "sys.stdin.read()\n"
+                           "for i in range(3): os.wait()\n", **NEVER)
+        for _ in range(4):
+            self.assertEqual(child.stdout.readline(), b"ready\n")
+        self.assertEqual(len(self.files()), 4)
+        child.communicate()
+        self.assertEqual(self.files(), [])
+        self.assertEqual(len(self.sink.spans), 4)
+
+
+if __name__ == "__main__":
+    unittest.main()
