@@ -8,7 +8,7 @@
 
 #include "core/connection.h"
 #include "core/generation.h"
-#include "hooks/shell.h"
+#include "core/pipes.h"
 #include "hooks/stdio_stream.h"
 #include "preload/elf.h"
 
@@ -50,7 +50,7 @@ static struct otel_stdio *before_closing(FILE *fp)
  * told is the child's status, or, when that is 0, that not all could be written. */
 static int after_closing(struct otel_stdio *ours, pid_t child, int result)
 {
-    int status = child ? otel_shell_reap(child) : 0;
+    int status = child ? otel_pipes_reap(child) : 0;
 
     if (ours)
         otel_stdio_release(ours);
@@ -60,7 +60,7 @@ static int after_closing(struct otel_stdio *ours, pid_t child, int result)
 OTEL_HOOK_LIBC(int, fclose, (FILE * fp))
 {
     struct otel_stdio *ours = before_closing(fp);
-    pid_t child = otel_shell_take(fp);
+    pid_t child = otel_pipes_close(fp);
 
     return after_closing(ours, child, OTEL_REAL(fclose)(fp));
 }
@@ -69,7 +69,7 @@ OTEL_HOOK_LIBC(int, fclose, (FILE * fp))
 OTEL_HOOK_LIBC(int, pclose, (FILE * fp))
 {
     struct otel_stdio *ours = before_closing(fp);
-    pid_t child = otel_shell_take(fp);
+    pid_t child = otel_pipes_close(fp);
 
     return after_closing(ours, child, OTEL_REAL(pclose)(fp));
 }

@@ -9,14 +9,11 @@
  * In a process that we are active in every call goes through here, with a context or without: what
  * libc keeps for it (who ignores SIGINT, which pipes are open) is kept once.
  */
-#ifndef OTEL_HOOKS_SHELL_H
-#define OTEL_HOOKS_SHELL_H
+#ifndef OTEL_HOOKS_EXEC_SHELL_H
+#define OTEL_HOOKS_EXEC_SHELL_H
 
 #include <spawn.h>
-#include <stdatomic.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <sys/types.h>
 
 /* True for the whole life of a process, or false. One load. */
@@ -25,20 +22,5 @@ bool otel_shell_ours(void);
 /* Starts /bin/sh -c command. Returns 0 or an error number. */
 int otel_shell_spawn(pid_t *pid, const posix_spawn_file_actions_t *actions,
                      const posix_spawnattr_t *attributes, const char *command);
-
-/* Waits for a child that nobody else is to wait for; no point of cancellation. Returns its status
- * or -1 with errno. */
-int otel_shell_reap(pid_t pid);
-
-/* A lock that a fork child finds open, whoever held it. */
-struct otel_shell_lock {
-    _Atomic uint32_t holder; /* the generation of its holder's process, 0: open (futex word) */
-};
-void otel_shell_lock(struct otel_shell_lock *lock);
-void otel_shell_unlock(struct otel_shell_lock *lock);
-
-/* fp is about to be closed. Returns the child a popen() of ours has started for it, 0:
- * none. */
-pid_t otel_shell_take(const FILE *fp);
 
 #endif

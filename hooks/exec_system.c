@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "hooks/shell.h"
+#include "hooks/exec_shell.h"
 
 #include <alloca.h>
 #include <errno.h>
@@ -8,19 +8,18 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/config.h"
+#include "core/forklock.h"
 #include "core/generation.h"
-#include "core/sys.h"
+#include "core/pipes.h"
 #include "core/tracer.h"
 #include "hooks/exec.h"
 #include "preload/hook.h"
 
 #define SHELL "/bin/sh"
-#define MS INT64_C(1000000)
 /* From glibc 2.38 on a command may begin with a minus. */
 #define DASHES_SINCE 38
 
@@ -45,27 +44,6 @@ bool otel_shell_ours(void)
     return real_spawn != NULL;
 }
 
-void otel_shell_lock(struct otel_shell_lock *lock)
-{
-    uint32_t mine = otel_generation();
-
-    for (;;) {
-        uint32_t seen = 0;
-
-        if (atomic_compare_exchange_strong(&lock->holder, &seen, mine))
-            return;
-        if (seen != mine && atomic_compare_exchange_strong(&lock->holder, &seen, mine))
-            return; /* of the parent of a fork, or open by now */
-        otel_sys.futex_wait(&lock->holder, mine, MS);
-    }
-}
-
-void otel_shell_unlock(struct otel_shell_lock *lock)
-{
-    atomic_store(&lock->holder, 0);
-    otel_sys.futex_wake(&lock->holder, 1);
-}
-
 int otel_shell_spawn(pid_t *pid, const posix_spawn_file_actions_t *actions,
                      const posix_spawnattr_t *attributes, const char *command)
 {
@@ -87,23 +65,12 @@ int otel_shell_spawn(pid_t *pid, const posix_spawn_file_actions_t *actions,
     return error;
 }
 
-int otel_shell_reap(pid_t pid)
-{
-    int status;
-    long got;
-
-    do
-        got = syscall(SYS_wait4, pid, &status, 0, NULL);
-    while (got < 0 && errno == EINTR);
-    return got < 0 ? -1 : status;
-}
-
 /* --- system() --------------------------------------------------------------------------------- */
 
 /* Calls under way, and what the first of them found. Under the lock; the count is that of a
  * generation: the calls of a fork child's parent are not the child's. */
 static struct {
-    struct otel_shell_lock lock;
+    struct otel_forklock lock;
     uint32_t generation;
     unsigned users;
     struct sigaction interrupt, quit;
@@ -122,7 +89,7 @@ static void begin(struct call *call)
     uint32_t generation = otel_generation();
 
     sigemptyset(&ignore.sa_mask);
-    otel_shell_lock(&running.lock);
+    otel_forklock_take(&running.lock);
     if (running.generation != generation)
         running.users = 0;
     running.generation = generation;
@@ -135,19 +102,19 @@ static void begin(struct call *call)
         sigaddset(&call->defaults, SIGINT);
     if (running.quit.sa_handler != SIG_IGN)
         sigaddset(&call->defaults, SIGQUIT);
-    otel_shell_unlock(&running.lock);
+    otel_forklock_give(&running.lock);
     sigaddset(&ignore.sa_mask, SIGCHLD);
     sigprocmask(SIG_BLOCK, &ignore.sa_mask, &call->mask);
 }
 
 static void end(const struct call *call)
 {
-    otel_shell_lock(&running.lock);
+    otel_forklock_take(&running.lock);
     if (running.users && --running.users == 0) {
         sigaction(SIGINT, &running.interrupt, NULL);
         sigaction(SIGQUIT, &running.quit, NULL);
     }
-    otel_shell_unlock(&running.lock);
+    otel_forklock_give(&running.lock);
     sigprocmask(SIG_SETMASK, &call->mask, NULL);
 }
 
@@ -171,7 +138,7 @@ static void cancelled(void *arg)
     struct call *call = arg;
 
     kill(call->pid, SIGKILL);
-    otel_shell_reap(call->pid);
+    otel_pipes_reap(call->pid);
     end(call);
 }
 

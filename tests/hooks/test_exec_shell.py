@@ -10,7 +10,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from harness import SHIM, TestCase, main, program, require  # noqa: E402
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-OURS = re.compile(rb"(?:read )?(LD_PRELOAD|OTEL_\w+|TRACEPARENT|TRACESTATE|BAGGAGE)=.*\n|00-[-0-9a-f]{52}")
+OURS = re.compile(rb"(?:read )?(LD_PRELOAD|OTEL_\w+|TRACEPARENT|TRACESTATE|BAGGAGE)=.*\n|"
+                  rb"00-[-0-9a-f]{52}")
 
 
 def without_ours(out):
@@ -72,11 +73,12 @@ class Shell(TestCase):
     @require("gdb", "awk")
     def test_users(self):
         """Programs that use them."""
-        for cmd in (["awk", "BEGIN { system(\"exit 3\") ; while ((\"echo a; echo b\" | getline x) > 0)"
-                     " print x; print \"z\" | \"cat\"; close(\"cat\") }"],
-                    ["perl", "-e", "print system('exit 3') >> 8, `echo a`; open(my $p, '|-', 'cat');"
-                     "print $p 'x'; close $p; print $?"],
-                    ["gdb", "-nx", "-batch", "-ex", "shell echo hello", "-ex", "pipe help list | wc"],
+        for cmd in (["awk", "BEGIN { system(\"exit 3\"); print \"z\" | \"cat\"; close(\"cat\");"
+                     "while ((\"echo a; echo b\" | getline x) > 0) print x }"],
+                    ["perl", "-e", "print system('exit 3') >> 8, `echo a`; print $?;"
+                     "open(my $p, '|-', 'cat'); print $p 'x'; close $p; print $?"],
+                    ["gdb", "-nx", "-batch", "-ex", "shell echo hello",
+                     "-ex", "pipe help list | wc"],
                     ["make", "-f", "-", "-s"]):
             with self.subTest(cmd=cmd):
                 self.differential(cmd, input=b"A := $(shell echo a)\nall:\n\t@echo $(A)\n")

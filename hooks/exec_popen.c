@@ -1,24 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "hooks/shell.h"
+#include "hooks/exec_shell.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/pipes.h"
+#include "core/sys.h"
 #include "preload/hook.h"
-
-#define STREAMS 1024 /* open at once; further ones are libc's own, without a context */
-
-/* Streams that are open. Under the lock, but for a first look at the count. */
-static struct {
-    struct otel_shell_lock lock;
-    _Atomic unsigned used;
-    struct {
-        FILE *stream; /* NULL: free */
-        pid_t pid;
-    } of[STREAMS];
-} streams;
 
 /* Two of libc's functions that other files hook. Written by our constructor, constant afterwards.
  */
@@ -62,10 +53,10 @@ static int move_away(int *fd, int from)
 
     if (*fd != from)
         return 0;
-    moved = fcntl(*fd, F_DUPFD_CLOEXEC, 0);
+    moved = (int)syscall(SYS_fcntl, *fd, F_DUPFD_CLOEXEC, 0);
     if (moved < 0)
         return -1;
-    close(*fd);
+    otel_sys.close(*fd);
     *fd = moved;
     return 0;
 }
@@ -75,8 +66,9 @@ static int plan(posix_spawn_file_actions_t *actions, int end, int number)
 {
     int error = posix_spawn_file_actions_adddup2(actions, end, number);
 
-    for (unsigned i = 0; i < STREAMS && !error; i++) {
-        int fd = streams.of[i].stream ? fileno(streams.of[i].stream) : number;
+    for (size_t i = 0; i < OTEL_PIPES && !error; i++) {
+        FILE *open = otel_pipes_at(i);
+        int fd = open ? fileno(open) : number;
 
         if (fd != number)
             error = posix_spawn_file_actions_addclose(actions, fd);
@@ -98,30 +90,20 @@ static int spawn(pid_t *pid, const char *command, int end, int number)
     return error ? ENOMEM : 0; /* as libc says it */
 }
 
-static int free_entry(void)
-{
-    for (int i = 0; i < STREAMS; i++)
-        if (!streams.of[i].stream)
-            return i;
-    return -1;
-}
-
 /* Under the lock. Takes over both ends. Returns 0 or an error number. */
-static int start(int entry, FILE *stream, const char *command, int end, const struct wanted *wanted)
+static int start(FILE *stream, const char *command, int end, const struct wanted *wanted)
 {
     pid_t pid;
     int error = spawn(&pid, command, end, wanted->reads ? STDOUT_FILENO : STDIN_FILENO);
 
-    close(end);
+    otel_sys.close(end);
     if (error) {
         real_fclose(stream);
         return error;
     }
     if (!wanted->cloexec)
-        fcntl(fileno(stream), F_SETFD, 0);
-    streams.of[entry].stream = stream;
-    streams.of[entry].pid = pid;
-    atomic_fetch_add_explicit(&streams.used, 1, memory_order_relaxed);
+        syscall(SYS_fcntl, fileno(stream), F_SETFD, 0);
+    otel_pipes_add(stream, pid);
     return 0;
 }
 
@@ -129,63 +111,40 @@ static int close_both(const int ends[2])
 {
     int error = errno;
 
-    close(ends[0]);
-    close(ends[1]);
+    otel_sys.close(ends[0]);
+    otel_sys.close(ends[1]);
     return error;
 }
 
-/* The same without a stream yet. */
-static int open_stream(int entry, const char *command, const struct wanted *wanted)
+/* Under the lock, like all that is below it. Returns NULL with errno. */
+static FILE *open_stream(const char *command, const struct wanted *wanted)
 {
     int ends[2];
     int ours = wanted->reads ? 0 : 1;
-    FILE *stream;
+    FILE *stream = NULL;
+    int error;
 
     if (pipe2(ends, O_CLOEXEC) < 0)
-        return errno;
-    if (move_away(&ends[1 - ours], wanted->reads ? STDOUT_FILENO : STDIN_FILENO) < 0)
-        return close_both(ends);
-    stream = real_fdopen(ends[ours], wanted->reads ? "r" : "w");
-    if (!stream)
-        return close_both(ends);
-    return start(entry, stream, command, ends[1 - ours], wanted);
+        return NULL;
+    if (move_away(&ends[1 - ours], wanted->reads ? STDOUT_FILENO : STDIN_FILENO) == 0)
+        stream = real_fdopen(ends[ours], wanted->reads ? "r" : "w");
+    error = stream ? start(stream, command, ends[1 - ours], wanted) : close_both(ends);
+    if (!error)
+        return stream;
+    errno = error;
+    return NULL;
 }
 
+/* With no room for one more it is libc's own, without a context. */
 OTEL_HOOK_LIBC(FILE *, popen, (const char *command, const char *mode))
 {
     struct wanted wanted;
-    FILE *stream = NULL;
-    int entry, error;
+    FILE *stream;
 
     if (!otel_shell_ours() || !parse(&wanted, mode))
         return OTEL_REAL(popen)(command, mode);
-    otel_shell_lock(&streams.lock);
-    entry = free_entry();
-    error = entry < 0 ? 0 : open_stream(entry, command, &wanted);
-    if (entry >= 0 && !error)
-        stream = streams.of[entry].stream;
-    otel_shell_unlock(&streams.lock);
-    if (entry < 0)
-        return OTEL_REAL(popen)(command, mode);
-    if (error)
-        errno = error;
+    otel_pipes_lock();
+    stream = otel_pipes_full() ? OTEL_REAL(popen)(command, mode) : open_stream(command, &wanted);
+    otel_pipes_unlock();
     return stream;
-}
-
-pid_t otel_shell_take(const FILE *fp)
-{
-    pid_t pid = 0;
-
-    if (!atomic_load_explicit(&streams.used, memory_order_relaxed))
-        return 0;
-    otel_shell_lock(&streams.lock);
-    for (unsigned i = 0; i < STREAMS && !pid; i++) {
-        if (streams.of[i].stream != fp)
-            continue;
-        pid = streams.of[i].pid;
-        streams.of[i].stream = NULL;
-        atomic_fetch_sub_explicit(&streams.used, 1, memory_order_relaxed);
-    }
-    otel_shell_unlock(&streams.lock);
-    return pid;
 }
