@@ -12,6 +12,7 @@
 #include "core/resource_builder.h"
 #include "core/version.h"
 
+#define RESOURCE_SERVICE_MAX 4096 /* room for service.name and what is given before it */
 #define UNKNOWN_SERVICE "unknown_service"
 #define NAME_MAX_LEN 256
 #define UUID_LEN 36
@@ -209,6 +210,37 @@ static void add_telemetry(struct otel_resource_builder *b)
     otel_resource_add_text(b, OTEL_TEXT("telemetry.sdk.name"), name.data, name.len);
     otel_resource_add_text(b, OTEL_TEXT("telemetry.sdk.language"), "c", 1);
     otel_resource_add_text(b, OTEL_TEXT("telemetry.sdk.version"), version.data, version.len);
+}
+
+size_t otel_resource_service(char *out, size_t cap)
+{
+    static struct otel_resource_builder builder; /* start-up only; long for a stack */
+    static uint8_t wire[RESOURCE_SERVICE_MAX];
+    char executable[NAME_MAX_LEN];
+    struct otel_wire_reader reader;
+    struct otel_wire_field field;
+    struct otel_text key;
+    struct otel_value value;
+
+    builder.service_name = otel_config.service_name;
+    builder.attributes = otel_config.resource_attributes;
+    builder.out = wire;
+    builder.cap = sizeof wire;
+    builder.used = builder.pair_count = 0;
+    parse_given(&builder);
+    add_service(&builder, executable, otel_resource_executable(executable, sizeof executable));
+    add_given(&builder);
+    reader = (struct otel_wire_reader){wire, wire + builder.used};
+    while (otel_wire_next(&reader, &field)) {
+        if (!otel_wire_read_attr(field.data, field.len, &key, &value) || key.len != 12 ||
+            memcmp(key.data, "service.name", 12) != 0)
+            continue;
+        if (value.text.len < cap)
+            cap = value.text.len;
+        memcpy(out, value.text.data, cap);
+        return cap;
+    }
+    return 0;
 }
 
 /* What names the service comes first: it is what must not be lost when there is little room. */

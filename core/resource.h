@@ -29,4 +29,8 @@ struct otel_resource_of {
 /* The same for a process of this machine that did not live to build its own. */
 size_t otel_resource_build_of(uint8_t *out, size_t cap, const struct otel_resource_of *of);
 
+/* service.name as the resource will have it, cut to cap bytes. Returns its length. At start-up,
+ * before any second thread. */
+size_t otel_resource_service(char *out, size_t cap);
+
 #endif
