@@ -60,6 +60,7 @@ struct otel_config {
     const char *log_path;            /* OTEL_AUTO_LOG */
     unsigned propagators;            /* enum otel_propagator bits */
     struct otel_sampler sampler;
+    const char *sampling_rules; /* OTEL_AUTO_SAMPLING_RULES, as given (rules.h) */
 
     uint32_t schedule_delay_ms;
     bool schedule_delay_set; /* given by the user */

@@ -183,6 +183,9 @@ const struct otel_config_row otel_config_rows[] = {
     ROW("OTEL_SEMCONV_STABILITY_OPT_IN", "", "", YES,
         "http/dup, database/dup: old attribute names beside the stable ones", semconv),
 
+    ROW("OTEL_AUTO_SAMPLING_RULES", "", "", YES,
+        "what is kept of which requests: GET /health* = 0; * = 0.01, always when error", text,
+        TO(sampling_rules)),
     ROW("OTEL_AUTO_EXIT_TIMEOUT", "900", "ms", YES,
         "what a program's exit may wait for the last export, at most 10000", capped,
         TO(exit_timeout_ms), RANGE(0, EXIT_TIMEOUT_MAX)),

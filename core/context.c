@@ -251,6 +251,7 @@ static void set(struct otel_attached *e, const struct otel_span_context *ctx)
     e->ctx.carry = ctx->carry;
     e->ctx.flags = ctx->flags;
     e->ctx.remote = ctx->remote;
+    e->ctx.tail = ctx->tail;
     e->ctx.clock_offset_ns = ctx->clock_offset_ns;
     atomic_signal_fence(memory_order_seq_cst);
     memcpy(e->ctx.span_id, ctx->span_id, sizeof e->ctx.span_id);

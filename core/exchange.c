@@ -275,7 +275,7 @@ static void start_server(struct otel_exchange *x, struct otel_connection *c, int
     struct otel_http_peer peer, local;
     bool recorded;
 
-    recorded = otel_span_start(&x->span, &start);
+    recorded = otel_http_server_start(&x->span, &start, &x->request);
     atomic_store_explicit(&x->started, true, memory_order_release);
     x->carry = 0;
     if (!recorded)

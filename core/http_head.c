@@ -6,6 +6,7 @@
 #include "core/config.h"
 #include "core/members.h"
 #include "core/pool.h"
+#include "core/rules.h"
 
 #define BLOCKS 1024 /* heads that come in pieces at one time */
 #define NAME_MAX_LEN 63
@@ -142,7 +143,7 @@ bool otel_http_head_wants_request(const char *name, size_t len)
 {
     if (maybe_fixed(name, len) && (field_offset(name, len) || otel_extract_wants(name, len)))
         return true;
-    return captured_name(&request_capture, name, len).len > 0;
+    return captured_name(&request_capture, name, len).len > 0 || otel_rules_header(name, len);
 }
 
 bool otel_http_head_wants_response(const char *name, size_t len)
@@ -197,6 +198,7 @@ void otel_http_head_add(struct otel_http_head *head, bool response,
         }
     }
     add_captured(head, &request_capture, text);
+    head->ruled |= otel_rules_header(text->name.data, text->name.len);
 }
 
 /* --- keeping --------------------------------------------------------------------------------- */

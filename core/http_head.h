@@ -25,6 +25,7 @@ struct otel_http_head {
     uint8_t minor;
     uint16_t status; /* of a response */
     uint32_t block_used;
+    uint32_t ruled; /* bits of headers that a sampling rule asks for (rules.h) */
     uint64_t block; /* handle of the block that holds the slices, 0: they are the caller's */
     size_t captured_count;
     struct otel_text method, target; /* of a request */

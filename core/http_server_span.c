@@ -84,25 +84,50 @@ static void look(struct request *r, const struct otel_http_head *head,
 
 /* --- writing --------------------------------------------------------------------------------- */
 
-/* name: OTEL_ROUTE_MAX bytes behind METHOD_MAX and a blank. Returns the route within, or the
- * pattern it is. */
-static struct otel_text set_name(const struct otel_span *span, const struct otel_http_head *head,
-                                 char name[static METHOD_MAX + 1 + OTEL_ROUTE_MAX])
+#define NAME_MAX_LEN (METHOD_MAX + 1 + OTEL_ROUTE_MAX)
+
+/* The span's name, made in out. *route: the route within, or the pattern it is. */
+static struct otel_text name_of(const struct otel_http_head *head, char out[static NAME_MAX_LEN],
+                                struct otel_text *route)
 {
     struct otel_text method =
         head->method.len ? otel_http_client_name(head->method) : OTEL_TEXT("HTTP");
-    struct otel_text route;
 
     if (method.len > METHOD_MAX)
         method.len = METHOD_MAX;
-    memcpy(name, method.data, method.len);
-    name[method.len] = ' ';
-    route = otel_route_match(head->target, name + method.len + 1);
-    if (route.len && route.data != name + method.len + 1)
-        memcpy(name + method.len + 1, route.data, route.len);
-    otel_span_set_name(span,
-                       (struct otel_text){name, method.len + (route.len ? 1 + route.len : 0)});
-    return route;
+    memcpy(out, method.data, method.len);
+    out[method.len] = ' ';
+    *route = otel_route_match(head->target, out + method.len + 1);
+    if (route->len && route->data != out + method.len + 1)
+        memcpy(out + method.len + 1, route->data, route->len);
+    return (struct otel_text){out, method.len + (route->len ? 1 + route->len : 0)};
+}
+
+static __attribute__((noinline)) bool start_ruled(struct otel_span *span,
+                                                  struct otel_span_start *start,
+                                                  const struct otel_http_head *head)
+{
+    struct otel_rule_facts facts = {.method = head->method, .headers = head->ruled};
+    struct otel_http_target target;
+    char name[NAME_MAX_LEN];
+    struct otel_text route;
+
+    if (otel_rules->ask_request) {
+        otel_http_target_read(&target, head);
+        facts.path = target.path;
+    }
+    if (otel_rules->ask_name)
+        start->name = name_of(head, name, &route);
+    start->facts = &facts;
+    return otel_span_start(span, start);
+}
+
+bool otel_http_server_start(struct otel_span *span, struct otel_span_start *start,
+                            const struct otel_http_head *head)
+{
+    if (__builtin_expect(otel_rules != NULL, 0))
+        return start_ruled(span, start, head);
+    return otel_span_start(span, start);
 }
 
 /* Straight to the span: a sheet does not lie beside this buffer. */
@@ -177,13 +202,13 @@ static __attribute__((noinline)) void set_common(const struct otel_span *span,
 void otel_http_server_request(const struct otel_span *span, const struct otel_http_head *head,
                               const struct otel_http_peer *peer, const struct otel_http_peer *local)
 {
-    char name[METHOD_MAX + 1 + OTEL_ROUTE_MAX];
+    char name[NAME_MAX_LEN];
     struct otel_text route;
     struct request r;
 
     if (!otel_span_recording(span))
         return;
-    route = set_name(span, head, name);
+    otel_span_set_name(span, name_of(head, name, &route));
     look(&r, head, peer, local);
     if (r.target.query.len || r.target.delicate || head->captured_count || otel_config.http_dup)
         set_rare(span, &r);

@@ -56,6 +56,11 @@ struct otel_http_peer {
     bool unix_socket;
 };
 
+/* Starts a SERVER span, with what sampling rules (rules.h) want to know of the request, where there
+ * are any; else as otel_span_start() does. start stays the caller's and is changed. */
+bool otel_http_server_start(struct otel_span *span, struct otel_span_start *start,
+                            const struct otel_http_head *head);
+
 /* Name and attributes of a SERVER span, from the complete head of its request: method, path, query,
  * scheme, route, client.address (Forwarded, X-Forwarded-For, peer), server.address and port
  * (Forwarded, X-Forwarded-Host, an absolute target, Host, local), peer, protocol version, user

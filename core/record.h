@@ -71,7 +71,8 @@ struct otel_record {
     uint64_t end_mono_ns;
     int64_t clock_offset_ns; /* unix = mono + offset */
     uint64_t overflow;       /* handle of the overflow block that holds data instead, 0: inline */
-    uint64_t keys;           /* a bit for each attribute key, by hash: 0 there means not set yet */
+    uint64_t keys;           /* a bit for each attribute key, by hash: 0 there means not set yet;
+                                of an ended span that is held, the next one's handle (tail.c) */
     uint32_t used;           /* bytes of data */
     uint32_t dropped_attributes;
     uint32_t dropped_events;

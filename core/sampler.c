@@ -17,7 +17,7 @@ uint64_t otel_sampler_threshold(double ratio)
     return all - (uint64_t)(ratio * (double)all + 0.5);
 }
 
-static bool in_ratio(uint64_t threshold, const uint8_t *trace_id)
+bool otel_sampler_in_ratio(uint64_t threshold, const uint8_t trace_id[static OTEL_TRACE_ID_LEN])
 {
     uint64_t random = 0;
 
@@ -39,7 +39,7 @@ bool otel_sampler_decide(const struct otel_sampler *sampler, const struct otel_s
         return false;
     case OTEL_SAMPLER_RATIO:
     case OTEL_SAMPLER_PARENT_RATIO:
-        return in_ratio(sampler->threshold, trace_id);
+        return otel_sampler_in_ratio(sampler->threshold, trace_id);
     case OTEL_SAMPLER_ALWAYS_ON:
     case OTEL_SAMPLER_PARENT_ALWAYS_ON:
         break;

@@ -30,6 +30,17 @@ struct otel_sampler {
 /* The threshold of a ratio in [0, 1]: 0 gives 2^56 (none is sampled), 1 gives 0 (all are). */
 uint64_t otel_sampler_threshold(double ratio);
 
+/* The ratio's part of it. */
+bool otel_sampler_in_ratio(uint64_t threshold, const uint8_t trace_id[static OTEL_TRACE_ID_LEN]);
+
+/* Does a span with that parent go as the parent does, whatever rules or a ratio say of it? parent:
+ * valid. */
+static inline bool otel_sampler_follows(const struct otel_sampler *sampler,
+                                        const struct otel_span_context *parent)
+{
+    return !parent->remote || sampler->kind >= OTEL_SAMPLER_PARENT_ALWAYS_ON;
+}
+
 /* parent: NULL for a root. */
 bool otel_sampler_decide(const struct otel_sampler *sampler, const struct otel_span_context *parent,
                          const uint8_t trace_id[static OTEL_TRACE_ID_LEN]);

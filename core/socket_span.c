@@ -8,7 +8,6 @@
 #include "core/config.h"
 #include "core/exchange.h"
 #include "core/ids.h"
-#include "core/sampler.h"
 #include "core/socket_parts.h"
 #include "core/store.h"
 #include "core/sys.h"
@@ -59,20 +58,28 @@ static void keep_clock(const struct otel_span *span, int64_t offset)
         record->clock_offset_ns = offset;
 }
 
-static void connection_span(const struct otel_connection *c)
+static struct otel_span_start start_of(const struct otel_connection *c)
 {
     static const struct otel_text names[] = {
         {"tcp.connection", 14}, {"udp.connection", 14}, {"unix.connection", 15}};
-    struct otel_span_start start = {
+
+    return (struct otel_span_start){
         .name = names[c->transport],
         .kind = c->role == OTEL_ROLE_CLIENT ? OTEL_KIND_CLIENT : OTEL_KIND_SERVER,
         .start_mono_ns = c->opened_ns,
     };
+}
+
+static void connection_span(const struct otel_connection *c)
+{
+    struct otel_span_start start = start_of(c);
     struct otel_span span;
 
     if (own_chosen(c)) {
         start.trace_id = c->socket.own.trace_id;
         start.span_id = c->socket.own.span_id;
+        start.decided =
+            c->socket.own.flags & OTEL_FLAG_SAMPLED ? OTEL_DECIDED_KEPT : OTEL_DECIDED_DROPPED;
     }
     if (otel_socket_span_start(&span, c, &start)) {
         if (start.span_id)
@@ -141,9 +148,10 @@ void otel_socket_ended(struct otel_connection *c, const struct otel_span_context
     otel_tls.ended.cell = c->self;
 }
 
-/* As the span itself will be: the decision hangs on the trace id and the parent alone. */
+/* As the span itself will be. */
 static void choose_own(struct otel_connection *c)
 {
+    struct otel_span_start start = start_of(c);
     struct otel_span_context *own = &c->socket.own;
     const struct otel_span_context *parent = &c->socket.opener;
 
@@ -160,7 +168,7 @@ static void choose_own(struct otel_connection *c)
         own->clock_offset_ns = otel_clock_offset_ns(c->opened_ns);
     own->remote = false;
     own->flags &= OTEL_FLAG_RANDOM;
-    if (otel_sampler_decide(&otel_config.sampler, parent, own->trace_id))
+    if (otel_span_early(&start, parent, own->trace_id) == OTEL_DECIDED_KEPT)
         own->flags |= OTEL_FLAG_SAMPLED;
 }
 

@@ -15,12 +15,87 @@
 #include "core/log.h"
 #include "core/queue.h"
 #include "core/sampler.h"
-#include "core/store.h"
 #include "core/span_data.h"
+#include "core/store.h"
+#include "core/tail.h"
 
 /* Any thread: each is said once. */
 static atomic_flag said_store_full = ATOMIC_FLAG_INIT;
 static atomic_flag said_queue_full = ATOMIC_FLAG_INIT;
+
+/* Below a trace that is not decided, or was undecided when the parent started. */
+static bool with_held_parent(struct otel_span_context *ctx, const struct otel_span_context *parent)
+{
+    enum otel_tail_verdict verdict = otel_tail_verdict(parent->tail);
+
+    if (verdict == OTEL_TAIL_OPEN)
+        ctx->tail = parent->tail;
+    return verdict == OTEL_TAIL_OPEN || verdict == OTEL_TAIL_KEPT;
+}
+
+static const struct otel_rule *rule_of(const struct otel_span_start *start)
+{
+    struct otel_rule_facts facts = start->facts ? *start->facts : (struct otel_rule_facts){0};
+
+    facts.name = start->name;
+    facts.kind = start->kind;
+    return otel_rules_match(otel_rules, &facts);
+}
+
+static bool at_the_end(const struct otel_rule *rule)
+{
+    return rule->when_error || rule->slower_ns;
+}
+
+static bool by_rule(struct otel_span_context *ctx, const struct otel_span_context *parent,
+                    const struct otel_span_start *start)
+{
+    const struct otel_rule *rule;
+
+    if (start->decided)
+        return start->decided == OTEL_DECIDED_KEPT;
+    rule = rule_of(start);
+    if (!rule)
+        return otel_sampler_decide(&otel_config.sampler, parent, ctx->trace_id);
+    if (otel_sampler_in_ratio(rule->threshold, ctx->trace_id))
+        return true;
+    if (!at_the_end(rule))
+        return false;
+    if (otel_config.exporters)
+        ctx->tail = otel_tail_open(rule, start->start_mono_ns ? start->start_mono_ns
+                                                              : otel_clock_mono_ns());
+    return true;
+}
+
+/* Where there are rules; they are for what begins here. */
+static __attribute__((noinline)) bool decide_ruled(struct otel_span_context *ctx,
+                                                   const struct otel_span_context *parent,
+                                                   const struct otel_span_start *start)
+{
+    if (!parent || !otel_sampler_follows(&otel_config.sampler, parent))
+        return by_rule(ctx, parent, start);
+    if (parent->tail && !parent->remote)
+        return with_held_parent(ctx, parent);
+    return parent->flags & OTEL_FLAG_SAMPLED;
+}
+
+enum otel_span_decided otel_span_early(const struct otel_span_start *start,
+                                       const struct otel_span_context *parent,
+                                       const uint8_t trace_id[static OTEL_TRACE_ID_LEN])
+{
+    const struct otel_sampler *sampler = &otel_config.sampler;
+    const struct otel_rule *rule =
+        otel_rules && !(parent && otel_sampler_follows(sampler, parent)) ? rule_of(start) : NULL;
+    bool kept;
+
+    if (!rule)
+        kept = parent && !parent->remote && otel_rules
+                   ? parent->flags & OTEL_FLAG_SAMPLED
+                   : otel_sampler_decide(sampler, parent, trace_id);
+    else
+        kept = at_the_end(rule) || otel_sampler_in_ratio(rule->threshold, trace_id);
+    return kept ? OTEL_DECIDED_KEPT : OTEL_DECIDED_DROPPED;
+}
 
 /* Ids and flags of the new span. Returns the sampling decision. */
 static bool decide(struct otel_span_context *ctx, const struct otel_span_context *parent,
@@ -45,7 +120,10 @@ static bool decide(struct otel_span_context *ctx, const struct otel_span_context
         memcpy(ctx->span_id, start->span_id, sizeof ctx->span_id);
     else if (parent || start->trace_id)
         otel_ids_span(ctx->span_id);
-    sampled = otel_sampler_decide(&otel_config.sampler, parent, ctx->trace_id);
+    if (__builtin_expect(otel_rules != NULL, 0))
+        sampled = decide_ruled(ctx, parent, start);
+    else
+        sampled = otel_sampler_decide(&otel_config.sampler, parent, ctx->trace_id);
     if (sampled)
         ctx->flags |= OTEL_FLAG_SAMPLED;
     return sampled;
@@ -109,6 +187,9 @@ bool otel_span_start(struct otel_span *span, const struct otel_span_start *start
         otel_count(OTEL_COUNT_DROPPED_STORE_FULL, 1);
         if (otel_log_once(&said_store_full))
             otel_log(OTEL_LOG_WARN, "no room for more open spans: new ones are dropped");
+        if (!parent || parent->tail != span->ctx.tail)
+            otel_tail_keep(span->ctx.tail); /* nobody is left to decide it */
+        span->ctx.tail = 0;
         return false;
     }
     fill(record, &span->ctx, parent, start);
@@ -222,11 +303,24 @@ static bool mark_ended(struct otel_record *record, uint64_t mono_ns)
     return true;
 }
 
+inline __attribute__((always_inline)) void otel_span_publish(uint64_t handle)
+{
+    uint32_t waiting = otel_queue_push(handle);
+
+    if (waiting) {
+        otel_batch_notify(waiting);
+        return;
+    }
+    otel_count(OTEL_COUNT_DROPPED_QUEUE_FULL, 1);
+    if (otel_log_once(&said_queue_full))
+        otel_log(OTEL_LOG_WARN, "the queue is full: spans that end are dropped");
+    otel_store_free(handle);
+}
+
 void otel_span_end(struct otel_span *span, uint64_t mono_ns)
 {
     struct otel_record *record;
     uint64_t handle = span->record;
-    uint32_t waiting;
 
     otel_carry_free(span->carry);
     span->carry = 0;
@@ -237,13 +331,8 @@ void otel_span_end(struct otel_span *span, uint64_t mono_ns)
     if (!record || !mark_ended(record, mono_ns))
         return;
     otel_count(OTEL_COUNT_ENDED, 1);
-    waiting = otel_queue_push(handle);
-    if (!waiting) {
-        otel_count(OTEL_COUNT_DROPPED_QUEUE_FULL, 1);
-        if (otel_log_once(&said_queue_full))
-            otel_log(OTEL_LOG_WARN, "the queue is full: spans that end are dropped");
-        otel_store_free(handle);
-        return;
-    }
-    otel_batch_notify(waiting);
+    if (__builtin_expect(span->ctx.tail, 0))
+        otel_tail_end(span->ctx.tail, handle);
+    else
+        otel_span_publish(handle);
 }

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "core/record.h"
+#include "core/rules.h"
 #include "core/span_context.h"
 #include "core/wire.h"
 
@@ -25,6 +26,9 @@ struct otel_span {
     uint64_t record;              /* handle, 0: not recorded */
     uint64_t carry;               /* owned: freed at the end; 0: none (carry.h) */
 };
+
+/* Sampling, where it was decided before the span starts (otel_span_early). */
+enum otel_span_decided { OTEL_DECIDED_NOT, OTEL_DECIDED_DROPPED, OTEL_DECIDED_KEPT };
 
 struct otel_span_start {
     struct otel_text name;
@@ -35,8 +39,11 @@ struct otel_span_start {
     uint64_t start_mono_ns;                 /* 0: now */
     const uint8_t *trace_id; /* of a new root, OTEL_TRACE_ID_LEN bytes; NULL: generate */
     const uint8_t *span_id;  /* chosen before by otel_ids_span(); NULL: generate */
-    uint64_t carry;          /* tracestate and baggage that came with a remote parent: the span
-                                owns the handle and frees it when it ends; 0: the parent's */
+    enum otel_span_decided decided;
+    const struct otel_rule_facts
+        *facts;     /* for rules (rules.h), but for name and kind; NULL: none */
+    uint64_t carry; /* tracestate and baggage that came with a remote parent: the span
+                       owns the handle and frees it when it ends; 0: the parent's */
 };
 
 /* Starts a span: parent, sampling decision, ids, record. span->ctx is valid afterwards unless the
@@ -44,6 +51,12 @@ struct otel_span_start {
  * what came in). Does not make it current. Returns true when the span is recorded: attributes that
  * cost something to compute are worth computing. */
 bool otel_span_start(struct otel_span *span, const struct otel_span_start *start);
+
+/* The sampling decision for a span of that trace that will be started like this later, with what is
+ * returned as decided. What a rule would decide at its end (tail.h) is kept. */
+enum otel_span_decided otel_span_early(const struct otel_span_start *start,
+                                       const struct otel_span_context *parent,
+                                       const uint8_t trace_id[static OTEL_TRACE_ID_LEN]);
 
 static inline bool otel_span_recording(const struct otel_span *span)
 {
@@ -80,5 +93,8 @@ void otel_span_link(const struct otel_span *span, const struct otel_span_context
 /* Ends the span at mono_ns (0: now) and hands it to the queue. span->record becomes 0, the context
  * stays readable. */
 void otel_span_end(struct otel_span *span, uint64_t mono_ns);
+
+/* Hands the record of an ended span to the queue, for what held it (tail.h). */
+void otel_span_publish(uint64_t record);
 
 #endif

@@ -22,7 +22,8 @@ struct otel_span_context {
     uint64_t carry; /* handle of tracestate and baggage (carry.h), 0: neither */
     uint8_t flags;  /* OTEL_FLAG_… */
     bool remote;    /* came over the wire or the environment */
-    uint8_t reserved[6];
+    uint8_t reserved[2];
+    uint32_t tail;           /* number of the undecided trace it is of (tail.h), 0: none */
     int64_t clock_offset_ns; /* of a local span: unix = mono + offset, for all below it (clock.h) */
 };
 

@@ -24,11 +24,13 @@
 #include "core/propagation.h"
 #include "core/queue.h"
 #include "core/route.h"
+#include "core/rules.h"
 #include "core/serving.h"
 #include "core/spool.h"
 #include "core/spool_folder.h"
 #include "core/store.h"
 #include "core/sys.h"
+#include "core/tail.h"
 
 /* Set in the constructor, false until then: hooks pass through. Cleared for good by the thread that
  * confines the process; any thread reads it. */
@@ -41,6 +43,7 @@ static void after_fork(void)
 {
     otel_counters_reset();
     otel_queue_reset();
+    otel_tail_reset();
     otel_store_reset();
     otel_context_reset();
     otel_carry_reset();
@@ -92,10 +95,13 @@ void otel_tracer_start(const struct otel_platform *platform, bool secure)
     otel_generation_on_fork(after_fork);
     otel_propagation_init(otel_config.propagators);
     otel_profiler_init(otel_config.profiler && !otel_config.disabled, platform->profiler_record);
+    otel_rules_init(otel_config.sampling_rules);
     otel_http_head_init();
     otel_route_init(otel_config.http_routes);
     adopt_environment();
-    otel_store_init(otel_config.max_queue_size, otel_config.max_export_batch_size);
+    otel_store_init(otel_config.max_queue_size +
+                        (otel_rules && otel_rules->hold ? OTEL_TAIL_SPANS : 0),
+                    otel_config.max_export_batch_size);
     if (otel_queue_init(otel_config.max_queue_size) < 0)
         otel_log(OTEL_LOG_ERROR, "no memory for a queue of %u spans: spans are dropped",
                  otel_config.max_queue_size);
@@ -127,18 +133,21 @@ static void print_sum(void)
     uint64_t queue_full = otel_counter_sum(OTEL_COUNT_DROPPED_QUEUE_FULL);
     uint64_t failed = otel_counter_sum(OTEL_COUNT_DROPPED_EXPORT);
     uint64_t rejected = otel_counter_sum(OTEL_COUNT_DROPPED_REJECTED);
-    uint64_t dropped = store_full + queue_full + failed + rejected;
+    uint64_t by_rule = otel_counter_sum(OTEL_COUNT_DROPPED_BY_RULE);
+    uint64_t dropped = store_full + queue_full + failed + rejected + by_rule;
     uint64_t spooled = otel_counter_sum(OTEL_COUNT_SPOOLED);
     uint64_t open = started - store_full - ended;
 
     otel_log(
         OTEL_LOG_DEBUG,
         "spans: started %llu = exported %llu + dropped %llu (store full %llu, queue full %llu, "
-        "export failed %llu, rejected %llu) + spooled %llu + not ended %llu; not sampled %llu",
+        "export failed %llu, rejected %llu, by a rule %llu) + spooled %llu + not ended %llu; "
+        "not sampled %llu; kept for want of room %llu",
         (unsigned long long)started, (unsigned long long)exported, (unsigned long long)dropped,
         (unsigned long long)store_full, (unsigned long long)queue_full, (unsigned long long)failed,
-        (unsigned long long)rejected, (unsigned long long)spooled, (unsigned long long)open,
-        (unsigned long long)otel_counter_sum(OTEL_COUNT_NOT_SAMPLED));
+        (unsigned long long)rejected, (unsigned long long)by_rule, (unsigned long long)spooled,
+        (unsigned long long)open, (unsigned long long)otel_counter_sum(OTEL_COUNT_NOT_SAMPLED),
+        (unsigned long long)otel_counter_sum(OTEL_COUNT_KEPT_NO_ROOM));
     /* Other threads may have ended spans while the counters were read: that proves nothing. */
     if (started != exported + dropped + spooled + open &&
         started == otel_counter_sum(OTEL_COUNT_STARTED) &&
@@ -149,7 +158,8 @@ static void print_sum(void)
 bool otel_tracer_idle(void)
 {
     return !enabled ||
-           (otel_batch_idle() && !otel_log_enabled(OTEL_LOG_DEBUG) && !otel_spool_kept());
+           (otel_batch_idle() && !otel_tail_held() && !otel_log_enabled(OTEL_LOG_DEBUG) &&
+            !otel_spool_kept());
 }
 
 /* What has ended goes out, or stays in the file. */
@@ -165,6 +175,7 @@ void otel_tracer_flush(void)
 {
     if (!enabled || !otel_generation())
         return;
+    otel_tail_decide_all();
     leave_spool();
 }
 
@@ -218,6 +229,7 @@ void otel_tracer_stop(int status)
         return;
     otel_connection_finish_all();
     otel_process_span_end(status);
+    otel_tail_decide_all();
     otel_batch_stop(otel_config.exit_timeout_ms);
     otel_tracer_last();
     if (otel_log_once(&summed))

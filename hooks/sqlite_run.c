@@ -9,6 +9,7 @@
 #include "core/context.h"
 #include "core/counters.h"
 #include "core/generation.h"
+#include "core/rules.h"
 #include "core/sampler.h"
 
 /* Started before its name is known: text is worth reading only for a span that is recorded. */
@@ -23,14 +24,17 @@ static bool start_nameless(struct otel_span *span, uint64_t start_mono_ns)
     return otel_span_start(span, &start);
 }
 
+/* A sampling rule asks for the name of what begins here. */
+static bool name_decides(void)
+{
+    return otel_rules && otel_rules->ask_name;
+}
+
 /* Gives the span its name and attributes. Where there is no room to describe what runs, it has the
  * system's name. cache: where to keep the description, NULL: nowhere. */
-static void describe(const struct otel_span *span, const struct otel_sqlite_subject *subject,
-                     struct otel_sqlite_statement *cache)
+static void tell(const struct otel_span *span, const struct otel_db_statement *st,
+                 struct otel_sqlite_statement *cache)
 {
-    struct otel_sqlite_description held;
-    const struct otel_db_statement *st = otel_sqlite_describe(subject, &held);
-
     if (!st) {
         otel_span_set_name(span, OTEL_TEXT("sqlite"));
         otel_span_set_text(span, OTEL_TEXT("db.system.name"), "sqlite", 6);
@@ -42,7 +46,40 @@ static void describe(const struct otel_span *span, const struct otel_sqlite_subj
         memcpy(&cache->st, st, offsetof(struct otel_db_statement, wire) + st->wire_len);
         cache->described = true;
     }
-    otel_sqlite_description_release(&held);
+}
+
+static void describe(const struct otel_span *span, const struct otel_sqlite_subject *subject,
+                     struct otel_sqlite_statement *cache)
+{
+    struct otel_sqlite_description held;
+    const struct otel_db_statement *st = otel_sqlite_describe(subject, &held);
+
+    tell(span, st, cache);
+    if (st)
+        otel_sqlite_description_release(&held);
+}
+
+/* Described first, for a rule that asks for its name. */
+static __attribute__((noinline)) bool start_named(struct otel_span *span,
+                                                  const struct otel_sqlite_subject *subject,
+                                                  struct otel_sqlite_statement *cache,
+                                                  uint64_t start_mono_ns)
+{
+    struct otel_sqlite_description held;
+    const struct otel_db_statement *st = otel_sqlite_describe(subject, &held);
+    const struct otel_span_start start = {
+        .name = st ? (struct otel_text){st->name, st->name_len} : OTEL_TEXT("sqlite"),
+        .kind = OTEL_KIND_CLIENT,
+        .scope = OTEL_SCOPE_SQLITE,
+        .start_mono_ns = start_mono_ns,
+    };
+    bool recorded = otel_span_start(span, &start);
+
+    if (recorded)
+        tell(span, st, cache);
+    if (st)
+        otel_sqlite_description_release(&held);
+    return recorded;
 }
 
 /* The text of a statement, as the library keeps it (in UTF-8, whatever it was prepared from). */
@@ -75,6 +112,8 @@ static void note_counts(struct otel_sqlite_run *run)
 void otel_sqlite_run_start(struct otel_sqlite_run *run, struct otel_sqlite_statement *cache,
                            struct otel_text text)
 {
+    struct otel_sqlite_subject subject;
+
     run->quiet = otel_sqlite_quiet();
     if (run->quiet) {
         otel_count(OTEL_COUNT_NOT_SAMPLED, 1);
@@ -88,11 +127,15 @@ void otel_sqlite_run_start(struct otel_sqlite_run *run, struct otel_sqlite_state
             note_counts(run);
         return;
     }
-    if (!start_nameless(&run->span, 0))
+    if (!name_decides() && !start_nameless(&run->span, 0))
         return;
     if (cache)
         text = text_of(run);
-    describe(&run->span, &(struct otel_sqlite_subject){run->library, run->db, true, text}, cache);
+    subject = (struct otel_sqlite_subject){run->library, run->db, true, text};
+    if (!name_decides())
+        describe(&run->span, &subject, cache);
+    else if (!start_named(&run->span, &subject, cache, 0))
+        return;
     note_counts(run);
 }
 
@@ -164,12 +207,14 @@ bool otel_sqlite_quiet(void)
     const struct otel_sampler *sampler = &otel_config.sampler;
     const struct otel_span_context *parent;
 
-    if (!otel_config.exporters || sampler->kind == OTEL_SAMPLER_ALWAYS_OFF)
+    if (!otel_config.exporters || (!otel_rules && sampler->kind == OTEL_SAMPLER_ALWAYS_OFF))
         return true;
-    if (sampler->kind >= OTEL_SAMPLER_PARENT_ALWAYS_ON) {
+    if (otel_rules || sampler->kind >= OTEL_SAMPLER_PARENT_ALWAYS_ON) {
         parent = otel_context_current();
-        if (parent)
+        if (parent && otel_sampler_follows(sampler, parent))
             return !(parent->flags & OTEL_FLAG_SAMPLED);
+        if (otel_rules) /* which one decides is known when it starts */
+            return false;
     }
     if (sampler->kind == OTEL_SAMPLER_RATIO || sampler->kind == OTEL_SAMPLER_PARENT_RATIO)
         return sampler->threshold >= UINT64_C(1) << 56;
@@ -187,9 +232,12 @@ void otel_sqlite_past(struct otel_library *library, sqlite3 *db, struct otel_tex
     int saved = errno;
     struct otel_span span;
     bool alive = rc != SQLITE_MISUSE;
+    struct otel_sqlite_subject subject = {library, db, alive, text};
 
-    if (start_nameless(&span, start_mono_ns)) {
-        describe(&span, &(struct otel_sqlite_subject){library, db, alive, text}, NULL);
+    if (name_decides() ? start_named(&span, &subject, NULL, start_mono_ns)
+                       : start_nameless(&span, start_mono_ns)) {
+        if (!name_decides())
+            describe(&span, &subject, NULL);
         if (rc == SQLITE_OK)
             otel_db_span_end(&span, -1, -1);
         else

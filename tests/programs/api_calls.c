@@ -232,6 +232,19 @@ static void children(void)
     waitpid(pid, NULL, 0);
 }
 
+/* --- a root that never ends --- */
+
+static void unended(void)
+{
+    struct otel_auto_span around;
+    struct otel_auto_token token;
+
+    otel_auto_start(&around, "around");
+    token = otel_auto_attach_span(&around);
+    statement("SELECT 1 AS in_around");
+    otel_auto_detach(&token);
+}
+
 /* --- print --- */
 
 static void print(void)
@@ -252,8 +265,9 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*run)(void);
-    } scenarios[] = {{"scopes", scopes}, {"tokens", tokens},     {"nothing", nothing},
-                     {"times", times},   {"children", children}, {"print", print}};
+    } scenarios[] = {{"scopes", scopes},  {"tokens", tokens},     {"nothing", nothing},
+                     {"times", times},    {"children", children}, {"print", print},
+                     {"unended", unended}};
 
     for (size_t i = 0; argc > 1 && i < sizeof scenarios / sizeof *scenarios; i++)
         if (strcmp(argv[1], scenarios[i].name) == 0)
