@@ -132,6 +132,7 @@ static void end_owned(struct otel_attached *e)
 
     if (__builtin_expect(!span.record, 1))
         return;
+    span.ctx.tail = e->ctx.tail;
     e->owned = 0;
     otel_span_end(&span, 0);
 }
@@ -296,12 +297,12 @@ static uint32_t mark_of(const struct otel_span_context *ctx)
     return mark;
 }
 
-void otel_context_attach_at(const struct otel_span_context *ctx, const void *here,
+void otel_context_attach_at(const struct otel_span_context *ctx, uint64_t owned, const void *here,
                             struct otel_context_token *token)
 {
     token->frame = here ? (uintptr_t)here : (uintptr_t)&otel_tls | DETACHED_ONLY;
     token->mark = mark_of(ctx);
-    token->at = 1 + attach(ctx, token->frame, 0);
+    token->at = 1 + attach(ctx, token->frame, owned);
 }
 
 bool otel_context_detach_at(const struct otel_context_token *token)

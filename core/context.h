@@ -38,16 +38,17 @@ const struct otel_span_context *otel_context_find(enum otel_context_kind *kind);
  * whose frame was left without detach (longjmp, exception) stops counting by itself. */
 uint32_t otel_context_attach(const struct otel_span_context *ctx);
 
-/* The same for a program that attaches by itself, and may give back the wrong token or none. here:
- * what lies in the frame whose end is the context's, too; NULL: it counts until it is detached,
- * wherever on the stack. A token is named by where and what was attached, so that one that was used
- * before, or is another thread's, is known. */
+/* The same for a program that attaches by itself, and may give back the wrong token or none. owned:
+ * the record of a span that ends with its entry, as below, 0: none. here: what lies in the frame
+ * whose end is the context's, too; NULL: it counts until it is detached, wherever on the stack. A
+ * token is named by where and what was attached, so that one that was used before, or is another
+ * thread's, is known. */
 struct otel_context_token {
     uint32_t at;    /* 1 + its place, 0: nothing was attached */
     uint32_t mark;  /* of the span */
     uint64_t frame; /* of the entry */
 };
-void otel_context_attach_at(const struct otel_span_context *ctx, const void *here,
+void otel_context_attach_at(const struct otel_span_context *ctx, uint64_t owned, const void *here,
                             struct otel_context_token *token);
 
 /* False: that attach does not stand any more, or is not of this stack; nothing is changed. */

@@ -489,8 +489,8 @@ static inline void otel_auto_print(int fd)
  */
 
 /* Starts a span and makes it current; *scope need not be initialised. Returns what
- * otel_auto_start() does. A scope that is jumped over (longjmp) is current at the longest until one
- * around it ends, and its span never ends. */
+ * otel_auto_start() does. A scope that is jumped over (longjmp) ends at the latest when one around
+ * it does. */
 static inline int otel_auto_scope_begin(struct otel_auto_scope *scope, const char *name,
                                         enum otel_auto_kind kind)
 {

@@ -268,7 +268,7 @@ int otel_auto_v1_attach(const struct otel_auto_context *context, struct otel_aut
     memset(token, 0, sizeof *token);
     if (!context || !context_in(&ctx, context))
         return 0;
-    otel_context_attach_at(&ctx, NULL, (struct otel_context_token *)token);
+    otel_context_attach_at(&ctx, 0, NULL, (struct otel_context_token *)token);
     return 1;
 }
 
@@ -286,7 +286,7 @@ void otel_auto_v1_scope_begin(struct otel_auto_scope *scope, const char *name, s
     memset(&scope->token, 0, sizeof scope->token);
     otel_auto_v1_start(&scope->span, name, len, kind, NULL, 0);
     if (otel_span_context_valid(&span->ctx))
-        otel_context_attach_at(&span->ctx, above < ON_STACK ? scope : NULL,
+        otel_context_attach_at(&span->ctx, span->record, above < ON_STACK ? scope : NULL,
                                (struct otel_context_token *)&scope->token);
 }
 

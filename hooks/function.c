@@ -169,6 +169,7 @@ static bool enter(struct otel_function_call *call, const struct otel_function_si
 {
     struct otel_span_start start = {
         .name = site->spec.name, .kind = site->spec.kind, .scope = OTEL_SCOPE_FUNCTION};
+    struct otel_rule_facts facts;
     int saved = errno;
 
     if (!otel_preload_active() || otel_guard_inside())
@@ -180,6 +181,10 @@ static bool enter(struct otel_function_call *call, const struct otel_function_si
         return false;
     }
     call->site = site;
+    if (__builtin_expect(otel_rules != NULL, 0)) {
+        facts = (struct otel_rule_facts){.function = site->spec.symbol};
+        start.facts = &facts;
+    }
     if (otel_span_start(&call->span, &start))
         set_arguments(&call->span, site, args, top);
     call->token = otel_context_attach_span(&call->span, frame);

@@ -140,6 +140,24 @@ class Programs(TestCase):
                 self.assertEqual(started, exported + dropped + still_open)
                 self.assertEqual(still_open, 1)
 
+    def test_functions(self):
+        """By the function's name, which is not the span's; at the end, too, for one that is left by
+        a jump."""
+        cmd = [program("functions"), "jumps"]
+        env = {"OTEL_AUTO_FUNCTIONS": "outer(n: int) -> void as \"o\"\nleap(n: int) -> void\n"
+                                      "over(n: int) -> void\nadd(a: int, b: int) -> int"}
+        got = self.differential(cmd, shim_env={**env, "OTEL_AUTO_SAMPLING_RULES":
+                                               "function=outer = 0; function=over = 1; * = 0"})
+        self.assertEqual([(s.name, got.spans.parent(s) and got.spans.parent(s).name)
+                          for s in got.spans], [("leap", "over"), ("over", None)])
+        got = self.differential(cmd, shim_env={**env, "OTEL_LOG_LEVEL": "debug",
+                                               "OTEL_AUTO_SAMPLING_RULES":
+                                               "* = always when error"})
+        self.assertEqual(got.spans, [])
+        (started, _, dropped, by_rule, still_open, _), = totals(got.log)
+        self.assertEqual((started, dropped, still_open), (by_rule, by_rule, 0), got.log)
+        self.assertGreater(by_rule, 4)
+
     @require("sqlite3")
     def test_statements_by_name(self):
         cmd = ["sqlite3", ":memory:", "CREATE TABLE a (x); INSERT INTO a VALUES (1); SELECT 1"]

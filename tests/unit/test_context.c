@@ -55,7 +55,7 @@ static __attribute__((noinline)) void attach_deep(const struct otel_span_context
     volatile char room[8192];
 
     room[0] = 0;
-    otel_context_attach_at(c, here ? (const void *)room : NULL, token);
+    otel_context_attach_at(c, 0, here ? (const void *)room : NULL, token);
 }
 
 Test(context, attached_without_a_frame_counts_until_detached)
@@ -85,8 +85,8 @@ Test(context, wrong_tokens_detach_nothing)
     struct otel_span_context a = ctx(1), b = ctx(2);
     struct otel_context_token outer, inner, wrong = {0};
 
-    otel_context_attach_at(&a, NULL, &outer);
-    otel_context_attach_at(&b, NULL, &inner);
+    otel_context_attach_at(&a, 0, NULL, &outer);
+    otel_context_attach_at(&b, 0, NULL, &inner);
     cr_assert_not(otel_context_detach_at(&wrong));
     wrong = inner;
     wrong.at = outer.at; /* the place of another */
@@ -108,7 +108,7 @@ Test(context, tokens_work_deeper_than_any_room)
     struct otel_context_token token[600];
 
     for (int i = 0; i < 600; i++)
-        otel_context_attach_at(&a, NULL, &token[i]);
+        otel_context_attach_at(&a, 0, NULL, &token[i]);
     for (int i = 599; i >= 0; i--)
         cr_assert(otel_context_detach_at(&token[i]), "%d", i);
     cr_assert_eq(current(), 0);
