@@ -157,9 +157,8 @@ static void print_sum(void)
 
 bool otel_tracer_idle(void)
 {
-    return !enabled ||
-           (otel_batch_idle() && !otel_tail_held() && !otel_log_enabled(OTEL_LOG_DEBUG) &&
-            !otel_spool_kept());
+    return !enabled || (otel_batch_idle() && !otel_tail_held() &&
+                        !otel_log_enabled(OTEL_LOG_DEBUG) && !otel_spool_kept());
 }
 
 /* What has ended goes out, or stays in the file. */
