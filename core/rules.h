@@ -10,11 +10,12 @@
  *     GET               a bare word in capitals: the method of a request that is answered
  *     /health*          a bare word that begins with / or *: its path, without the query, as sent
  *     *                 no condition: every span
- *     method=, path=    the same, where a word would be taken for something else
- *     name=, function=  the span's name as it is when it starts; the function of
- * OTEL_AUTO_FUNCTIONS kind=             internal, server, client, producer, consumer service=
- * service.name of this process header=           there is a header of that name (in any case) in a
- * request that is answered
+ *     method=, path=    the same, where a word could be taken for something else
+ *     name=             the span's name as it is when it starts
+ *     function=         the function it is of (OTEL_AUTO_FUNCTIONS)
+ *     kind=             internal, server, client, producer, consumer
+ *     service=          service.name of this process
+ *     header=           a request that is answered has one of that name (in any case)
  *
  * Values are globs but for kind and header: `*` stands for any characters or none, `?` for one.
  * What holds a blank, `;` or `=` stands in double quotes. Right of it is what happens, one of these
