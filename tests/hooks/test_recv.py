@@ -12,6 +12,40 @@ CALLS = ("read", "read_chk", "recv", "recv_chk", "recvfrom", "recvfrom_chk", "re
          "readv", "preadv2")
 WAYS = ("single", "peek", "waiting", "trunc")
 
+# Two requests on a connection with an urgent byte in the middle of the first one's body; without
+# and with SO_OOBINLINE. What the server sees of heads differs by our line, so bodies are shown.
+URGENT = r"""
+import select, socket, sys
+inline = len(sys.argv) > 1
+listener = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(listener.getsockname())
+server, _ = listener.accept()
+server.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, inline)
+
+def until(end, text):
+    got = b""
+    while not got.endswith(text):
+        got += end.recv(4096)
+    return got.split(b"\r\n\r\n")[-1]
+
+for length in (5 if inline else 4, 0):
+    client.send(b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % length)
+    until(server, b"\r\n\r\n")
+    if length:
+        client.send(b"ab")
+        print(until(server, b"ab"), client.send(b"!", socket.MSG_OOB))
+        poll = select.poll()
+        poll.register(server, select.POLLPRI)
+        print(poll.poll()[0][1] & select.POLLPRI)
+        print(until(server, b"!") if inline else server.recv(1, socket.MSG_OOB))
+        client.send(b"cd")
+        print(until(server, b"cd"))
+    server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    print(until(client, b"ok"))
+client.close()
+print(server.recv(10))
+"""
+
 
 class Receive(TestCase):
     """tests/programs/receive.c, a mode each."""
@@ -57,6 +91,14 @@ class Receive(TestCase):
     def test_interrupts(self):
         """Cancelled and interrupted calls, and memory that is not there."""
         self.receive("interrupts")
+
+    def test_urgent_bytes(self):
+        """They are where the program looks for them, and the request behind them is itself."""
+        for inline in ((), ("inline",)):
+            with self.subTest(inline):
+                got = self.differential(["/usr/bin/python3", "-c", URGENT, *inline])
+                self.assertEqual((got.rc, got.stderr), (0, b""))
+                self.assertIn(b"b'!'", got.stdout)
 
     def test_calls_as_spans(self):
         """OTEL_AUTO_SOCKET_SPANS=call: one for each, below the request it was a part of."""
