@@ -23,7 +23,8 @@ PATH = "/usr/lib/postgresql/15/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr
 # What the README says the tracer does, and what the harness itself sets: under the shim.
 ADDED = [
     # The variables that switch it on, and the context a traced program hands to its children.
-    (r"(?m)^env (LD_PRELOAD|OTEL_AUTO_EXIT_TIMEOUT|TRACEPARENT)=.*\n", ""),
+    (r"/run/harm/(?:\.\./harm/)?libotel_auto\.so:?", ""),
+    (r"(?m)^env (LD_PRELOAD=|OTEL_AUTO_EXIT_TIMEOUT=.*|TRACEPARENT=.*)\n", ""),
     # The header lines it adds to a request.
     (r"(?mi)^(traceparent|tracestate|baggage): [^\r\n]*\r?\n", ""),
 ]

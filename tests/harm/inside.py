@@ -10,6 +10,7 @@ Imports come first and everything is read before the mounts, which may hide this
 """
 import base64
 import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -27,7 +28,7 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "support")]
 from case import Case  # noqa: E402
 from collector import Collector  # noqa: E402
-from harness import EXPORT, SHIM, environment, program  # noqa: E402
+from harness import BUILD, environment, program  # noqa: E402
 
 PRIVATE = ("/tmp", "/var/tmp", "/run", "/dev/shm")
 OURS = "/run/harm"  # what the harness brings; no part of what is compared
@@ -48,9 +49,11 @@ def loopback():
 
 def stage(case):
     """Empty folders, and copies of what the case needs in one that every user may read."""
-    brought = {name: read(path) for name, path in {
-        "libotel_auto.so": SHIM, "libotel_export.so": EXPORT, "witness": program("witness"),
+    brought = {os.path.basename(path): read(path) for path in glob.glob(BUILD + "/libotel_*.so")}
+    brought |= {name: read(path) for name, path in {
+        "witness": program("witness"),
         "probe": program("probe"), "lib.sh": os.path.join(HERE, "lib.sh"),
+        "pytests.py": os.path.join(HERE, "pytests.py"),
         "case.sh": case.path}.items()}
     for path in PRIVATE:
         subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=1777", "none", path], check=True)

@@ -49,7 +49,11 @@ SAID = b"3 3 4 4 defg -1 111 0 -1\n"
 OWN = r"""
 static int reads, writes, closes;
 ssize_t read(int fd, void *to, size_t n) { reads++; return syscall(SYS_read, fd, to, n); }
-ssize_t write(int fd, const void *from, size_t n) { writes++; return syscall(SYS_write, fd, from, n); }
+ssize_t write(int fd, const void *from, size_t n)
+{
+    writes++;
+    return syscall(SYS_write, fd, from, n);
+}
 int close(int fd) { closes++; return (int)syscall(SYS_close, fd); }
 int main(void)
 {
@@ -130,7 +134,8 @@ int main(int, char **argv)
         std::string got;
         curl_easy_setopt(curl, CURLOPT_URL, argv[1]);
         curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, refuse);
-        try { guard g; curl_easy_perform(curl); } catch (const std::exception &e) { std::puts(e.what()); }
+        try { guard g; curl_easy_perform(curl); }
+        catch (const std::exception &e) { std::puts(e.what()); }
         curl = curl_easy_init();
         curl_easy_setopt(curl, CURLOPT_URL, argv[1]);
         curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
@@ -162,7 +167,7 @@ class Interpose(TestCase):
         return got
 
     def test_a_program_with_read_and_write_of_its_own(self):
-        """Static ones bind first, so nothing is seen of them; with -rdynamic libraries call them."""
+        """Its own bind first and nothing is seen of them; with -rdynamic libraries call them."""
         for more in ((), ("-rdynamic",)):
             with self.subTest(more):
                 self.talks([self.compile(HEAD + TALK + OWN, *more)])
