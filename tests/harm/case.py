@@ -4,7 +4,9 @@
     # needs: git sshd            programs it drives; without them it is skipped, and says so
     # limit: 60                  seconds it may take; 60 without
     # quick                      part of the suite's selection
-    # spans: 3                   the least that must reach the collector under the shim; 0 without
+    # spans: 3                   the least that must reach the collector under the shim
+    # killed: its server         a process that a signal ends: its spans may stay in the spool;
+                                 else a file there is one too many
     # wire: 8081 8080            connections to the first port are passed on to the second, and
                                  their bytes compared
     # filter: REGEX => TEXT      applied to what is compared, line by line: for what differs from
@@ -44,6 +46,7 @@ class Case:
         self.quick = bool(re.search(r"^# quick$", head, re.M))
         self.needs = " ".join(self._all(head, "needs")).split()
         self.limit = int(next(iter(self._all(head, "limit")), 60))
+        self.killed = self._all(head, "killed")
         self.spans = int(next(iter(self._all(head, "spans")), 0))
         self.wires = [tuple(map(int, pair.split())) for pair in self._all(head, "wire")]
         self.filters = [self._filter(*line) for line in re.findall(

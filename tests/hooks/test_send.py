@@ -152,9 +152,9 @@ class Send(TestCase):
         got, shim = self.same_but_lines("iovecs")
         self.spans_match(got, shim)
 
-    def test_own_traceparent(self):
-        """In any case, in calls of one to four bytes, and cut at each position: overwritten."""
-        got, native, shim = self.both_ways("own")
+    def overwritten(self, mode):
+        """Each traceparent of the program's is in its place, with the id of a span below it."""
+        got, native, shim = self.both_ways(mode)
         ids = set()
         for was, now in zip(native, shim):
             self.assertIn(THEIRS, was)
@@ -167,6 +167,14 @@ class Send(TestCase):
         for span in spans:
             self.assertEqual((span.trace_id, span.parent_id),
                              (THEIRS[:32].decode(), THEIRS[33:49].decode()))
+
+    def test_own_traceparent(self):
+        """In any case, in calls of one to four bytes, and cut at each position."""
+        self.overwritten("own")
+
+    def test_behind_cookies(self):
+        """Nine KB of them, in one call and in pieces."""
+        self.overwritten("cookies")
 
     def test_a_file_that_took_the_number_is_not_changed(self):
         peer = Peer()

@@ -24,9 +24,8 @@
 #include <unistd.h>
 
 #define GET "GET /a HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n"
-#define OWN                                                                    \
-    "GET /own HTTP/1.1\r\nHost: h\r\n%s: 00-0af7651916cd43dd8448eb211c80319c-" \
-    "b7ad6b7169203331-01\r\nX: y\r\n\r\n"
+#define OWN_LINE "%s: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"
+#define OWN "GET /own HTTP/1.1\r\nHost: h\r\n" OWN_LINE "X: y\r\n\r\n"
 
 /* Set in main, before any thread. */
 static int port;
@@ -176,6 +175,25 @@ static size_t big(char *out, size_t size)
     for (size_t i = 0; i < size / 64; i++)
         len += (size_t)sprintf(out + len, "Cookie: %054zu\r\n", i);
     return len + (size_t)sprintf(out + len, "\r\n");
+}
+
+/* A traceparent behind 9 KB of cookies, in one call and in pieces. */
+static void cookies(void)
+{
+    static const size_t pieces[] = {1 << 14, 1000, 77};
+    static char text[1 << 14];
+
+    for (int i = 0; i < 3; i++) {
+        size_t len = big(text, 9000) - 2;
+        int fd = dial();
+
+        len += (size_t)sprintf(text + len, OWN_LINE "X: y\r\n\r\n", "traceparent");
+        for (size_t at = 0; at < len; at += pieces[i])
+            told(text + at,
+                 say("part", send(fd, text + at, len - at < pieces[i] ? len - at : pieces[i], 0)));
+        answers(fd, 1);
+        close(fd);
+    }
 }
 
 /* Ten heads of 30 KB through a small buffer, to a reader that is slower. */
@@ -500,6 +518,7 @@ static const struct {
 } modes[] = {{"bytes", bytes},
              {"iovecs", iovecs},
              {"own", own},
+             {"cookies", cookies},
              {"nonblocking", nonblocking},
              {"more", more},
              {"file", file},

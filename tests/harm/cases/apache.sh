@@ -4,6 +4,7 @@
 # needs: apache2 curl
 # limit: 60
 # spans: 12
+# killed: the daemon of mod_cgid
 # wire: 8082 8080
 # filter: ^Date: .* => Date:
 # filter: ^Last-Modified: .* => Last-Modified:

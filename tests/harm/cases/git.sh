@@ -4,6 +4,7 @@
 # needs: git python3
 # quick
 # spans: 10
+# killed: the server
 # wire: 8081 8080
 # The order of what a clone over two connections asks for, and the times of an answer.
 # filter: ^Date: .* => Date:

@@ -4,6 +4,7 @@
 # a slow end; and php's command line.
 # needs: php-fpm8.2 cgi-fcgi
 # spans: 4
+# killed: workers at a reload
 # Process ids and times.
 # filter: \[\d\d-\w+-\d+ [0-9:.]+\] => [TIME]
 # filter: \b(pid|child) \d+ => \1 N
