@@ -104,6 +104,11 @@ $(BUILD)/programs/%: tests/programs/%.c
 	$(Q)$(CC) -std=gnu11 -O1 -g -Wall -Wextra -Werror -D_GNU_SOURCE -I. -MMD -MP -o $@ $< \
 		$$(sed -n 's,^// LIBS:,,p' $<) -ldl -lpthread
 
+# The service that `make demo` traces; there is nothing of ours in it.
+$(BUILD)/apps/docsvc: $(wildcard tests/apps/docsvc/*.[ch])
+	@mkdir -p $(@D)
+	$(Q)$(CC) -O2 -g -Wall -Werror -D_GNU_SOURCE -I. -o $@ $(filter %.c,$^) -lcurl -lsqlite3
+
 # Benchmarks and soaks link core alone; those to be traced are marked "// PROGRAM": nothing of ours.
 WITH_CORE = @mkdir -p $(@D) && $(CC) $(filter-out -fvisibility=hidden,$(CFLAGS) $(WHOLE)) -o $@ $< \
 	$$(grep -q '^// PROGRAM' $< || echo $(BUILD)/libotel_core.a) $$(sed -n 's,^// LIBS:,,p' $<) \
@@ -113,7 +118,7 @@ $(BUILD)/bench/%: tests/bench/%.c $(BUILD)/libotel_core.a
 $(BUILD)/soak/%: tests/soak/%.c $(BUILD)/libotel_core.a
 	$(WITH_CORE)
 
-programs: $(PROGRAMS)
+programs: $(PROGRAMS) $(BUILD)/apps/docsvc
 
 unit: $(BUILD)/unit
 	$(BUILD)/unit $(UNITFLAGS)
@@ -136,7 +141,7 @@ harm:
 
 demo:
 	scripts/install-deps --demo
-	$(MAKE) -s all
+	$(MAKE) -s all $(BUILD)/apps/docsvc
 	scripts/demo
 
 bench:
@@ -192,6 +197,4 @@ clean:
 	rm -rf build
 
 -include $(FUZZED:.o=.d) $(FUZZERS:=.d) $(TOOL:.o=.d) $(CORE:.o=.d) $(EXPORT:.o=.d) $(AUTO:.o=.d) \
-	$(FUNCTIONS:.o=.d) \
-	$(UNIT:.o=.d) $(PROGRAMS:=.d) $(BENCHES:=.d) \
-	$(wildcard $(BUILD)/soak/*.d)
+	$(FUNCTIONS:.o=.d) $(UNIT:.o=.d) $(PROGRAMS:=.d) $(BENCHES:=.d) $(wildcard $(BUILD)/soak/*.d)

@@ -99,6 +99,7 @@ struct otel_config {
     const char *http_routes;          /* OTEL_AUTO_HTTP_ROUTES: patterns, as given (route.h) */
     const char *http_request_headers; /* OTEL_AUTO_HTTP_CAPTURE_REQUEST_HEADERS: names, as given */
     const char *http_response_headers;
+    bool http_client_host;      /* OTEL_AUTO_HTTP_CLIENT_NAME=host */
     bool keep_deepbind;         /* OTEL_AUTO_KEEP_DEEPBIND: leave RTLD_DEEPBIND in dlopen alone */
     bool private_fds;           /* OTEL_AUTO_PRIVATE_DESCRIPTORS, default true (privatefd.h) */
     bool command_args;          /* OTEL_AUTO_COMMAND_ARGS: add process.command_args */

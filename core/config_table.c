@@ -57,6 +57,8 @@ static const struct otel_config_word compressions[] = {{"none", 0}, {"gzip", 1},
 static const struct otel_config_word follows[] = {{"never", 0}, {"always", 1}, {NULL, 0}};
 static const struct otel_config_word existing[] = {{"replace", 0}, {"keep", 1}, {NULL, 0}};
 
+static const struct otel_config_word client_names[] = {{"method", 0}, {"host", 1}, {NULL, 0}};
+
 static const struct otel_config_word db_texts[] = {
     {"auto", OTEL_DB_TEXT_AUTO},
     {"sanitize", OTEL_DB_TEXT_SANITIZE},
@@ -198,6 +200,9 @@ const struct otel_config_row otel_config_rows[] = {
     ROW("OTEL_AUTO_SOCKET_SPANS", "connection", "", YES,
         "spans of sockets that speak no HTTP: connection, call (each call besides), off", enum,
         TO(socket_spans), .words = socket_spans),
+    ROW("OTEL_AUTO_HTTP_CLIENT_NAME", "method", "", YES,
+        "spans of requests sent: method, as the conventions name them, or host behind it", switch,
+        TO(http_client_host), .words = client_names),
     ROW("OTEL_AUTO_HTTP_ROUTES", "", "", YES,
         "comma list of path patterns for http.route, as /documents/:id; guessed without", text,
         TO(http_routes)),

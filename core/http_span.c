@@ -10,6 +10,10 @@
  * as 16 KiB. */
 #define URL_MAX 1536
 
+/* Of a span's name. */
+#define METHOD_MAX 32
+#define HOST_MAX 255
+
 static bool known_method(struct otel_text method)
 {
     for (size_t i = 0; i < OTEL_KNOWN_METHODS_MAX && otel_config.known_methods[i]; i++) {
@@ -31,6 +35,22 @@ struct otel_text otel_http_client_name(struct otel_text method)
     return known_method(method) ? method : OTEL_TEXT("HTTP");
 }
 
+void otel_http_name_client(const struct otel_span *span, struct otel_text method,
+                           struct otel_text host)
+{
+    struct otel_text name = method.len ? otel_http_client_name(method) : OTEL_TEXT("HTTP");
+    char both[METHOD_MAX + 1 + HOST_MAX];
+
+    if (otel_config.http_client_host && host.len && host.len <= HOST_MAX &&
+        name.len <= METHOD_MAX) {
+        memcpy(both, name.data, name.len);
+        both[name.len] = ' ';
+        memcpy(both + name.len + 1, host.data, host.len);
+        name = (struct otel_text){both, name.len + 1 + host.len};
+    }
+    otel_span_set_name(span, name);
+}
+
 static void set(const struct otel_span *span, struct otel_text key, struct otel_text value)
 {
     otel_span_set_text(span, key, value.data, value.len);
@@ -40,7 +60,6 @@ static void set_method(const struct otel_span *span, struct otel_text method)
 {
     if (!method.len)
         return;
-    otel_span_set_name(span, otel_http_client_name(method));
     set(span, OTEL_TEXT("http.request.method"), otel_http_method(method));
     if (!known_method(method))
         set(span, OTEL_TEXT("http.request.method_original"), method);
@@ -61,11 +80,15 @@ static __attribute__((noinline)) void set_url(const struct otel_span *span, stru
         otel_span_set_text(span, OTEL_TEXT("http.url"), redacted, len);
 }
 
-static void set_server(const struct otel_span *span, struct otel_text text, bool http)
+static void set_server(const struct otel_span *span, struct otel_text text, struct otel_text method)
 {
-    struct otel_url url;
+    struct otel_url url = {0};
+    bool malformed = otel_url_parse(&url, text.data, text.len) != 0;
+    bool http = method.len > 0;
 
-    if (otel_url_parse(&url, text.data, text.len))
+    if (http)
+        otel_http_name_client(span, method, url.host);
+    if (malformed)
         return;
     if (url.host.len)
         set(span, OTEL_TEXT("server.address"), url.host);
@@ -87,7 +110,7 @@ void otel_http_client_request(const struct otel_span *span, const struct otel_ht
         return;
     set_method(span, http->method);
     set_url(span, http->url);
-    set_server(span, http->url, http->method.len > 0);
+    set_server(span, http->url, http->method);
 }
 
 static void set_peer(const struct otel_span *span, const struct otel_http_client *http)

@@ -22,6 +22,11 @@ struct otel_text otel_http_method(struct otel_text method);
 /* The span name of a client request: the method, "HTTP" for an unknown one. */
 struct otel_text otel_http_client_name(struct otel_text method);
 
+/* Names the span of a client's request so; with OTEL_AUTO_HTTP_CLIENT_NAME=host the server's name
+ * stands behind the method, where both are known. */
+void otel_http_name_client(const struct otel_span *span, struct otel_text method,
+                           struct otel_text host);
+
 /* --- libcurl -----------------------------------------------------------------------------------
  */
 

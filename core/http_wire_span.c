@@ -163,9 +163,8 @@ void otel_http_wire_request(const struct otel_span *span, const struct otel_http
 
     if (!otel_span_recording(span))
         return;
-    otel_span_set_name(span,
-                       head->method.len ? otel_http_client_name(head->method) : OTEL_TEXT("HTTP"));
     find_server(&server, head, peer);
+    otel_http_name_client(span, head->method, server.name);
     set_url(span, head, &server, peer);
     if (head->captured_count)
         otel_http_sheet_captured(span, true, head);
