@@ -239,7 +239,9 @@ static void prepare(struct otel_function_site *site)
     struct otel_attr name =
         otel_attr_text(OTEL_TEXT("code.function.name"), spec->symbol.data, spec->symbol.len);
     size_t room = 2 * spec->text.len + 1024, used;
-    const char *arguments = memchr(spec->symbol.data, '(', spec->symbol.len);
+    const char *call = memmem(spec->symbol.data, spec->symbol.len, "operator()", 10);
+    size_t skipped = call ? (size_t)(call - spec->symbol.data) + 10 : 0;
+    const char *arguments = memchr(spec->symbol.data + skipped, '(', spec->symbol.len - skipped);
     uint8_t *wire = otel_sys.mmap(room);
 
     if (!wire)

@@ -43,7 +43,8 @@ static struct {
 } seen[MODULES];
 static size_t seen_count;
 
-/* How many modules were ever loaded, as of the last scan. Any thread, relaxed. */
+/* How many modules were ever loaded, as of the last scan. Any thread; written under the loader's
+ * lock, so that who finds it up to date finds what that scan did. */
 static _Atomic uint64_t loaded;
 
 /* --- one function -------------------------------------------------------------------------------
@@ -167,7 +168,8 @@ static void settle(struct otel_function_site *site, const struct otel_functions_
 
 /* One pass over what is loaded. */
 struct scan {
-    bool first; /* at start-up */
+    bool first;   /* at start-up */
+    uint64_t now; /* modules ever loaded */
     otel_demangle *demangle;
     const struct link_map *pinned[16]; /* to be kept loaded: they were changed */
     size_t pinned_count;
@@ -305,6 +307,7 @@ static bool scan_all(const struct link_map *first, void *arg)
         replace_slots(map);
         otel_dlsym_meet(map);
     }
+    __atomic_store_n(&loaded, scan->now, __ATOMIC_RELEASE);
     return true;
 }
 
@@ -315,9 +318,17 @@ static int count_loaded(struct dl_phdr_info *info, size_t size, void *arg)
     return 1;
 }
 
-static void scan(bool first)
+static uint64_t loaded_now(void)
 {
-    struct scan scan = {.first = first};
+    uint64_t now = 0;
+
+    dl_iterate_phdr(count_loaded, &now);
+    return now;
+}
+
+static void scan(bool first, uint64_t now)
+{
+    struct scan scan = {.first = first, .now = now};
 
     otel_elf_each(scan_all, &scan);
     for (size_t i = 0; i < scan.pinned_count; i++)
@@ -326,12 +337,11 @@ static void scan(bool first)
 
 static void look_again(void)
 {
-    uint64_t now = 0;
     int saved = errno;
+    uint64_t now = loaded_now();
 
-    dl_iterate_phdr(count_loaded, &now);
-    if (__atomic_exchange_n(&loaded, now, __ATOMIC_RELAXED) != now)
-        scan(false);
+    if (__atomic_load_n(&loaded, __ATOMIC_ACQUIRE) != now)
+        scan(false, now);
     errno = saved;
 }
 
@@ -419,7 +429,6 @@ static void log_unknown(void)
 void otel_function_start(const struct otel_function_events *events)
 {
     const char *why = NULL;
-    uint64_t now = 0;
 
     if ((!otel_config.functions && !otel_config.functions_file) || !read_settings())
         return;
@@ -432,8 +441,6 @@ void otel_function_start(const struct otel_function_events *events)
     *(void **)&real_dlopen = otel_real_libc("dlopen");
     module->start(events, real_dlopen);
     otel_dlsym_start(look_again, entry_of);
-    dl_iterate_phdr(count_loaded, &now);
-    __atomic_store_n(&loaded, now, __ATOMIC_RELAXED);
-    scan(true);
+    scan(true, loaded_now());
     log_unknown();
 }

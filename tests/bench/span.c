@@ -2,7 +2,9 @@
  *
  * span: ns of CPU for one span, started, given five attributes, ended and put in the queue.
  *
- *     span sampled|unsampled [THREADS]   prints ns per span, and of two clock reads
+ *     span sampled|unsampled|function [THREADS]   prints ns per span, and of two clock reads
+ *
+ * function: not that span, but the one of a traced function (bench_function_span).
  *
  * Without THREADS one thread makes spans and empties the queue between, off the clock: what the
  * code costs by itself. With it, so many threads make spans as fast as they can, while one more
@@ -55,6 +57,7 @@ static _Atomic uint64_t began;
 /* Set by main before the threads start. */
 static unsigned threads = 1;
 static bool alone;          /* there is no consumer */
+static void (*one)(void *) = bench_span;
 static unsigned queue_full; /* spans that wait when a thread lets the consumer come first */
 
 /* The consumer's: set by main when the threads have ended. */
@@ -149,7 +152,7 @@ static void *produce(void *row)
         }
         before = bench_ns(CLOCK_THREAD_CPUTIME_ID);
         for (int i = 0; i < EACH; i++)
-            bench_span(NULL);
+            one(NULL);
         after = bench_ns(CLOCK_THREAD_CPUTIME_ID);
         mine[at].spans += EACH;
         mine[at].span_ns += after - before - looks;
@@ -217,11 +220,14 @@ static void two_clock_reads(void *unused)
 
 int main(int argc, char **argv)
 {
-    bool sampled = argc > 1 && !strcmp(argv[1], "sampled");
+    bool function = argc > 1 && !strcmp(argv[1], "function");
+    bool sampled = function || (argc > 1 && !strcmp(argv[1], "sampled"));
 
     alone = argc < 3;
     if (!alone)
         threads = (unsigned)atoi(argv[2]);
+    if (function)
+        one = bench_function_span;
     if (!threads || threads > THREADS)
         return 1;
     otel_config.exporters = OTEL_EXPORTER_OTLP;

@@ -8,6 +8,7 @@
 #ifndef OTEL_BENCH_SPANS_H
 #define OTEL_BENCH_SPANS_H
 
+#include "core/context.h"
 #include "core/span.h"
 
 /* One such span, from start to queue. When it is not sampled no attribute is set, as a hook does.
@@ -28,6 +29,33 @@ static inline void bench_span(void *unused)
         otel_span_set_int(&span, OTEL_TEXT("http.response.status_code"), 200);
     }
     otel_span_end(&span, 0);
+}
+
+/* The span of a traced function by itself, without the call: the attributes of tests/bench/
+ * function.c, one of them made beforehand, current between start and end. */
+static inline void bench_function_span(void *unused)
+{
+    static const struct otel_span_start start = {
+        .name = {"work", 4}, .kind = OTEL_KIND_INTERNAL, .scope = OTEL_SCOPE_FUNCTION};
+    static uint8_t wire[64];
+    static size_t len;
+    struct otel_span span;
+    uint32_t token;
+
+    (void)unused;
+    if (!len) {
+        struct otel_attr name = otel_attr_text(OTEL_TEXT("code.function.name"), "work", 4);
+
+        len = otel_wire_attr(wire, sizeof wire, OTEL_TAG_ATTRIBUTE, &name, SIZE_MAX);
+    }
+    if (otel_span_start(&span, &start)) {
+        otel_span_append_wire(&span, wire, len, 1);
+        otel_span_set_int(&span, OTEL_TEXT("n"), 3);
+    }
+    token = otel_context_attach(&span.ctx);
+    otel_span_set_int(&span, OTEL_TEXT("function.result"), 4);
+    otel_span_end(&span, 0);
+    otel_context_detach(token);
 }
 
 #endif

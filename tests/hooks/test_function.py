@@ -178,13 +178,8 @@ class Functions(TestCase):
         self.assertIn("function recurse is left alone: OTEL_AUTO_FUNCTIONS_PATCH is off", got.log)
 
 
-class Libraries(TestCase):
-    """A library of the test's own: functions are met from outside and inside."""
-    SPECS = ("plugin_work(n: int) -> int; plugin_step(n: int) -> int; libplugin:inner(n: int) -> "
-             "int")
-
-    def library(self, *flags):
-        return self.build("libplugin.so", LIBRARY, "-shared", "-fPIC", *flags)
+class Built(TestCase):
+    """Of sources of the test's own."""
 
     def build(self, name, source, *flags, compiler="gcc"):
         folder = self.folder()
@@ -194,6 +189,15 @@ class Libraries(TestCase):
             f.write(source)
         subprocess.run([compiler, "-O2", source_path, "-o", path, *flags], check=True)
         return path
+
+
+class Libraries(Built):
+    """Functions of a library are met from outside and inside."""
+    SPECS = ("plugin_work(n: int) -> int; plugin_step(n: int) -> int; libplugin:inner(n: int) -> "
+             "int")
+
+    def library(self, *flags):
+        return self.build("libplugin.so", LIBRARY, "-shared", "-fPIC", *flags)
 
     INSIDE = [("plugin_work", [("plugin_step", [("inner", [])]),
                                ("plugin_step", [("inner", [])])])]
@@ -264,6 +268,195 @@ int main(void)
                                 shim_env={"OTEL_AUTO_FUNCTIONS": self.SPECS})
         self.assertEqual(got.spans.tree(), [("plugin_work", [("plugin_step", []),
                                                              ("plugin_step", [])])], got.log)
+
+    def test_built_to_be_traced(self):
+        """With room for a patch at each function, or with calls of a tracer's own in them."""
+        for flag in ("-fpatchable-function-entry=5", "-fpatchable-function-entry=16,8",
+                     "-finstrument-functions", "-pg", "-fcf-protection=full"):
+            with self.subTest(flag=flag):
+                got = self.differential([program("functions"), "plugin", self.library(flag)],
+                                        shim_env={"OTEL_AUTO_FUNCTIONS": self.SPECS})
+                self.assertEqual(got.spans.tree(), self.INSIDE, got.log)
+
+
+class FirstBytes(Built):
+    """What may begin a function, and what is moved of it."""
+
+    SOURCE = r"""
+#include <stdio.h>
+#define BEGIN(name) ".globl " #name "\n.type " #name ", @function\n" #name ":\n"
+#define END(name) ".size " #name ", .-" #name "\n"
+#define FUNCTIONS(DO) DO(rip_first) DO(branch_first) DO(far_branch) DO(call_first) DO(call_slot) \
+    DO(jump_first) DO(marked) DO(compare_rip) DO(loops) DO(too_short) DO(unknown_size) DO(counted) \
+    DO(saves_nothing)
+#define DECLARE(name) int name(int);
+FUNCTIONS(DECLARE)
+int seen = 40;
+int (*through)(int) = rip_first;
+__asm__(".text\n"
+        BEGIN(rip_first) "mov seen(%rip), %eax\nadd %edi, %eax\nret\n" END(rip_first)
+        BEGIN(branch_first) "test %edi, %edi\njs 1f\nlea 1(%rdi), %eax\nret\n"
+        "1: mov $-1, %eax\nret\n" END(branch_first)
+        BEGIN(far_branch) "test %edi, %edi\n{disp32} je 1f\nmov %edi, %eax\nret\n"
+        "1: mov $7, %eax\nret\n" END(far_branch)
+        BEGIN(call_first) "call rip_first\ninc %eax\nret\n" END(call_first)
+        BEGIN(call_slot) "call *through(%rip)\ninc %eax\nret\n" END(call_slot)
+        BEGIN(jump_first) "{disp32} jmp rip_first\n" END(jump_first)
+        BEGIN(marked) "endbr64\nlea 3(%rdi), %eax\nret\n" END(marked)
+        BEGIN(compare_rip) "cmpl $40, seen(%rip)\nsete %al\nmovzbl %al, %eax\nret\n"
+        END(compare_rip)
+        BEGIN(loops) "1: dec %edi\njns 1b\nmov %edi, %eax\nret\n" END(loops)
+        BEGIN(too_short) "mov %edi, %eax\nret\n" END(too_short)
+        BEGIN(unknown_size) "lea 5(%rdi), %eax\nnop\nnop\nnop\nret\n"
+        BEGIN(counted) "mov %edi, %ecx\njrcxz 1f\nmov $1, %eax\nret\n1: xor %eax, %eax\nret\n"
+        END(counted)
+        /* A caller within the file may count on all registers that this one leaves alone. */
+        BEGIN(saves_nothing) "lea 9(%rdi), %eax\nnop\nnop\nret\n" END(saves_nothing)
+        ".globl caller\n.type caller, @function\ncaller: push %rbp\n"
+        "mov $1, %ecx\nmov $2, %edx\nmov $3, %esi\nmov $4, %r8d\nmov $5, %r9d\nmov $6, %r10d\n"
+        "mov $7, %r11d\nmovd %ecx, %xmm0\nmovd %r11d, %xmm15\ncall saves_nothing\n"
+        "add %ecx, %eax\nadd %edx, %eax\nadd %esi, %eax\nadd %edi, %eax\nadd %r8d, %eax\n"
+        "add %r9d, %eax\nadd %r10d, %eax\nadd %r11d, %eax\nmovd %xmm0, %ecx\nadd %ecx, %eax\n"
+        "movd %xmm15, %ecx\nadd %ecx, %eax\npop %rbp\nret\n.size caller, .-caller\n");
+int caller(int);
+#define PRINT(name) printf(#name " %d\n", name(2));
+int main(void)
+{
+    FUNCTIONS(PRINT)
+    PRINT(caller)
+    return 0;
+}
+"""
+    LEFT = {"loops": "it jumps to its own first bytes", "too_short": "it is too short",
+            "unknown_size": "its length is not known",
+            "counted": "its first instructions cannot be moved"}
+    TRACED = ("rip_first", "branch_first", "far_branch", "call_first", "call_slot", "jump_first",
+              "marked", "compare_rip", "saves_nothing")
+
+    def test_each(self):
+        specs = "; ".join(f"{name}(n: int) -> int" for name in (*self.TRACED, *self.LEFT))
+        for flags in (["-fPIE", "-pie"], ["-no-pie"]):
+            with self.subTest(flags=flags):
+                got = self.differential([self.build("first", self.SOURCE, *flags)],
+                                        shim_env={"OTEL_AUTO_FUNCTIONS": specs})
+                for name in self.TRACED:
+                    self.assertEqual(got.spans.find(name)[0].attrs["n"], 2, name)
+                for name, why in self.LEFT.items():
+                    self.assertEqual(len(got.spans.find(name)), 0)
+                    self.assertIn(f"function {name} is left alone: {why}", got.log)
+                self.assertEqual(len(got.spans.find("rip_first")), 4)
+
+
+class Cpp(Built):
+    SOURCE = r"""
+#include <cstdio>
+#include <stdexcept>
+#define FUNCTION __attribute__((noinline, noclone, used))
+#define WORK(x) __asm__ volatile("nopl 0x11223344(%%rax)" : "+r"(x))
+struct Guard {
+    const char *name;
+    ~Guard() { printf("left %s\n", name); }
+};
+namespace shop {
+class Cart {
+    int n;
+public:
+    Cart(int n) : n(n) {}
+    int operator()(int x) const;
+    int total(int x);
+    int total(double x) const;
+};
+FUNCTION int Cart::operator()(int x) const { WORK(x); return n * x; }
+FUNCTION int Cart::total(int x) { WORK(x); return n + x; }
+FUNCTION int Cart::total(double x) const { int y = (int)x; WORK(y); return n - y; }
+template <typename T> FUNCTION T twice(T x) { WORK(x); return x + x; }
+FUNCTION int thrower(int n)
+{
+    Guard guard{"thrower"};
+    WORK(n);
+    if (n)
+        throw std::runtime_error("no");
+    return n;
+}
+FUNCTION int middle(int n) { Guard guard{"middle"}; WORK(n); return thrower(n) + 1; }
+FUNCTION int after(int n) { WORK(n); return n; }
+FUNCTION int catcher(int n)
+{
+    WORK(n);
+    try {
+        return middle(n);
+    } catch (const std::exception &e) {
+        printf("caught %s\n", e.what());
+    }
+    return after(n);
+}
+template int twice<int>(int);
+}
+#ifdef PROGRAM
+int main()
+{
+    shop::Cart cart(5);
+    const shop::Cart &same = cart;
+    printf("%d\n", cart(5));
+    printf("%d\n", cart.total(1));
+    printf("%d\n", same.total(2.0));
+    printf("%d\n", shop::twice(4));
+    printf("%d\n", shop::catcher(1));
+    printf("%d\n", shop::catcher(0));
+}
+#endif
+"""
+    THROWING = ("shop::thrower(n: int) -> int; shop::middle(n: int) -> int; "
+                "shop::catcher(n: int) -> int; shop::after(n: int) -> int")
+    TREE = [("shop::catcher", [("shop::middle", [("shop::thrower", [])]), ("shop::after", [])]),
+            ("shop::catcher", [("shop::middle", [("shop::thrower", [])])])]
+
+    def check_statuses(self, got):
+        """Who was left by the exception is an error; who caught it, or had none, is not."""
+        for span in got.spans:
+            second = span.attrs["n"] == 0
+            thrown = not second and span.name in ("shop::thrower", "shop::middle")
+            self.assertEqual((span.status, span.attrs.get("error.type")),
+                             ("error", "exception") if thrown else ("unset", None), span.name)
+
+    def test_names(self):
+        program_path = self.build("cart", self.SOURCE, "-DPROGRAM", compiler="g++")
+        got = self.differential([program_path], shim_env={"OTEL_AUTO_FUNCTIONS": (
+            "\"shop::Cart::operator()(int) const\"(ptr, x: int) -> int; "
+            "\"shop::Cart::total(int)\"(ptr, x: int) -> int; "
+            "\"shop::Cart::total(double) const\"(ptr, x: double) -> int; "
+            "shop::twice<int>(x: int) -> int")})
+        self.assertEqual([(s.attrs["code.function.name"], s.attrs["x"])
+                          for s in sorted(got.spans, key=lambda s: s.start)],
+                         [("shop::Cart::operator()", 5), ("shop::Cart::total", 1),
+                          ("shop::Cart::total", 2.0), ("shop::twice<int>", 4)])
+
+    def test_ambiguous(self):
+        got = self.differential([self.build("cart", self.SOURCE, "-DPROGRAM", compiler="g++")],
+                                shim_env={"OTEL_AUTO_FUNCTIONS":
+                                          "shop::Cart::total(ptr, x: int) -> int"})
+        self.assertEqual(len(got.spans), 0)
+        self.assertEqual(got.log.count("shop::Cart::total is left alone: several functions have "
+                                       "that name"), 1, got.log)
+
+    def test_exceptions(self):
+        got = self.differential([self.build("cart", self.SOURCE, "-DPROGRAM", compiler="g++")],
+                                shim_env={"OTEL_AUTO_FUNCTIONS": self.THROWING})
+        self.assertEqual(got.spans.tree(), self.TREE, got.log)
+        self.check_statuses(got)
+
+    def test_exceptions_by_slots(self):
+        """They pass through libffi's frames as well."""
+        library = self.build("libcart.so", self.SOURCE, "-shared", "-fPIC", compiler="g++")
+        caller = self.build("caller", """
+#include <cstdio>
+namespace shop { int catcher(int n); }
+int main() { printf("%d\\n", shop::catcher(1)); printf("%d\\n", shop::catcher(0)); }
+""", library, compiler="g++")
+        got = self.differential([caller], shim_env={"OTEL_AUTO_FUNCTIONS": self.THROWING,
+                                                    "OTEL_AUTO_FUNCTIONS_PATCH": "false"})
+        self.assertEqual(got.spans.tree(), self.TREE, got.log)
+        self.check_statuses(got)
 
 
 if __name__ == "__main__":
