@@ -56,7 +56,7 @@ static _Atomic uint64_t began;
 
 /* Set by main before the threads start. */
 static unsigned threads = 1;
-static bool alone;          /* there is no consumer */
+static bool alone; /* there is no consumer */
 static void (*one)(void *) = bench_span;
 static unsigned queue_full; /* spans that wait when a thread lets the consumer come first */
 

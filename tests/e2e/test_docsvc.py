@@ -11,8 +11,8 @@ import urllib.error
 import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from harness import (BUILD, ROOT, TIMEOUT, Spans, TestCase, environment, main, require,  # noqa: E402
-                     shim_environment)
+from harness import (BUILD, ROOT, TIMEOUT, Spans, TestCase, environment, main,  # noqa: E402
+                     require, shim_environment)
 
 APP = os.path.join(ROOT, "tests", "apps", "docsvc")
 SERVICE = os.path.join(BUILD, "apps", "docsvc")

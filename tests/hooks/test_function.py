@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A span for each call of a function the user named, however it is called and left; the program
 does what it does without."""
+import ctypes
 import os
 import subprocess
 import sys
@@ -170,6 +171,20 @@ class Functions(TestCase):
     def test_file_that_is_not_there(self):
         got = self.functions("recursion", "0", specs=None, OTEL_AUTO_FUNCTIONS_FILE="/no/such")
         self.assertEqual(got.log.count("OTEL_AUTO_FUNCTIONS_FILE: /no/such: ENOENT"), 1, got.log)
+
+    def test_no_generated_code(self):
+        """Where the system allows none (PR_SET_MDWE, as SELinux does), nothing happens."""
+        libc = ctypes.CDLL(None)
+        probe = "import ctypes; print(ctypes.CDLL(None).prctl(65, 1, 0, 0, 0))"
+        if subprocess.run(["/usr/bin/python3", "-c", probe], capture_output=True,
+                          check=True).stdout != b"0\n":
+            self.skipTest("this kernel cannot forbid it")
+        got = self.differential([program("functions"), "values"],
+                                shim_env={"OTEL_AUTO_FUNCTIONS": "add(a: int, b: int) -> int"},
+                                popen={"preexec_fn": lambda: libc.prctl(65, 1, 0, 0, 0)})
+        self.assertEqual(len(got.spans), 0)
+        self.assertEqual(got.log.count("function add is left alone: the system allows no generated "
+                                       "code"), 1, got.log)
 
     def test_left_alone(self):
         """The main program exports nothing: without patching nothing is seen, which is said."""
