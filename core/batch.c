@@ -18,6 +18,7 @@
 #include "core/queue.h"
 #include "core/resource.h"
 #include "core/spool.h"
+#include "core/spool_turn.h"
 #include "core/store.h"
 #include "core/sys.h"
 #include "core/tls.h"
@@ -165,6 +166,7 @@ static bool keep(uint32_t n)
 
 static void settle(const struct otel_export_result *result, uint32_t n)
 {
+    otel_spool_turn_heard(result->later != 0);
     if (result->later == n && keep(n))
         return;
     count_result(result);
@@ -233,9 +235,25 @@ static void export_all(void)
     }
 }
 
+/* Is there something to do that comes before other processes' spans? */
+static bool busy(void)
+{
+    return atomic_load(&stopping) || load(&flush_wanted) != load(&flushed) ||
+           otel_queue_len() >= otel_config.max_export_batch_size;
+}
+
+/* At the end nothing comes after it, but there is an end. */
+static bool out_of_time(void)
+{
+    return !otel_batch_time_left_ns();
+}
+
 static void work(void)
 {
     uint64_t next = otel_clock_mono_ns() + delay_ns();
+
+    if (!busy())
+        otel_spool_turn(busy);
 
     for (;;) {
         uint64_t now = otel_clock_mono_ns();
@@ -252,6 +270,8 @@ static void work(void)
         now = otel_clock_mono_ns();
         if (stop || wanted != load(&flushed) || now >= next) {
             export_all();
+            if (!stop && now >= next)
+                otel_spool_turn(busy);
             next = otel_clock_mono_ns() + delay_ns();
         }
         if (wanted != load(&flushed)) {
@@ -260,8 +280,10 @@ static void work(void)
             atomic_store(&flushed, wanted);
             otel_sys.futex_wake(&flushed, INT_MAX);
         }
-        if (stop)
+        if (stop) {
+            otel_spool_turn_last(out_of_time);
             return;
+        }
         /* Behind the answer to a flush: under load there may be no end to it. */
         while (!otel_batch_exiting() && otel_queue_len() >= otel_config.max_export_batch_size &&
                export_one())
@@ -508,5 +530,6 @@ void otel_batch_reset(void)
     atomic_store(&export_until, 0);
     atomic_store(&leave_at, 0);
     atomic_store(&in_flight, 0);
+    otel_spool_turn_reset();
     resource_len = 0;
 }

@@ -317,7 +317,20 @@ static void each_name(struct pass *pass, size_t len)
     }
 }
 
-int otel_spool_drain(struct otel_spool_sum *sum, bool (*go_on)(void))
+/* The folder's time of access says when that was: whoever reads it sets it. */
+static bool was_read(int folder, uint32_t within_ms)
+{
+    struct stat st;
+    uint64_t read_ns;
+    uint64_t now = otel_clock_unix_ns();
+
+    if (!within_ms || otel_sys.fstat(folder, &st) < 0)
+        return false;
+    read_ns = (uint64_t)st.st_atim.tv_sec * 1000000000 + (uint64_t)st.st_atim.tv_nsec;
+    return read_ns <= now && now - read_ns < within_ms * UINT64_C(1000000);
+}
+
+int otel_spool_drain(struct otel_spool_sum *sum, uint32_t unless_within_ms, bool (*go_on)(void))
 {
     struct pass *pass = otel_sys.mmap(sizeof *pass);
     long n;
@@ -328,14 +341,16 @@ int otel_spool_drain(struct otel_spool_sum *sum, bool (*go_on)(void))
     pass->sum = sum;
     pass->go_on = go_on;
     err = otel_spool_folder_open(&pass->folder, false);
-    if (!err) {
+    if (!err && !was_read(pass->folder.fd, unless_within_ms)) {
+        otel_sys_file.touch(pass->folder.fd);
         while (goes_on(pass) &&
                (n = otel_sys_file.getdents(pass->folder.fd, pass->names, sizeof pass->names)) > 0)
             each_name(pass, (size_t)n);
-        otel_sys.close(pass->folder.fd);
         if (sum->files)
             otel_spool_folder_leave(pass->folder.path);
     }
+    if (!err)
+        otel_sys.close(pass->folder.fd);
     otel_sys.munmap(pass, sizeof *pass);
     return err;
 }

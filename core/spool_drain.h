@@ -26,8 +26,10 @@ struct otel_spool_sum {
 };
 
 /* Goes through the folder once; adds to sum. go_on is asked between batches: false ends it early.
- * Returns 0, or -Exxx: there is no folder (-ENOENT: and so nothing to do), or no memory. Blocks as
- * exports do. The batch thread, or a process that has none. */
-int otel_spool_drain(struct otel_spool_sum *sum, bool (*go_on)(void));
+ * Nothing is done when somebody has gone through it within so many ms: many processes share a
+ * folder, and one look is as good as a hundred. Returns 0, or -Exxx: there is no folder (-ENOENT:
+ * and so nothing to do), or no memory. Blocks as exports do. The batch thread, or a process that
+ * has none. */
+int otel_spool_drain(struct otel_spool_sum *sum, uint32_t unless_within_ms, bool (*go_on)(void));
 
 #endif

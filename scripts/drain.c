@@ -58,7 +58,7 @@ int drain(void)
         return 1;
     }
     otel_exporter_init(&platform);
-    err = otel_spool_drain(&sum, go_on);
+    err = otel_spool_drain(&sum, 0, go_on);
     otel_exporter_close();
     if (err && err != -ENOENT) {
         fprintf(stderr, "otel-auto: the spool cannot be opened: %s\n", strerror(-err));

@@ -118,6 +118,37 @@ class Drain(SpoolCase):
         self.assertEqual(len(self.files()), 1)
 
 
+ONE = "import sqlite3\nsqlite3.connect(':memory:').execute('SELECT 7').fetchall()\n"
+
+
+class Others(SpoolCase):
+    """Who comes by sends what is there."""
+
+    def test_the_next_program_does_it_however_short_it_is(self):
+        self.killed()
+        child = self.start(ONE)
+        child.communicate()
+        self.assertEqual(len(self.sink.spans), 4 + 1)
+        self.assertEqual(self.files(), [])
+
+    def test_a_running_one_does_it_within_its_schedule(self):
+        runs = self.start(ONE + "print('ready', flush=True); import sys; sys.stdin.read()",
+                          OTEL_BSP_SCHEDULE_DELAY="200")
+        self.assertEqual(runs.stdout.readline(), b"ready\n")
+        self.sink.wait(lambda spans: len(spans) == 1)
+        self.killed()
+        self.sink.wait(lambda spans: len(spans) == 5)
+        runs.communicate()
+        self.assertEqual(self.files(), [])
+
+    def test_the_resource_is_that_of_the_dead(self):
+        self.killed(OTEL_SERVICE_NAME="victim", OTEL_RESOURCE_ATTRIBUTES="team=blue")
+        self.start(ONE, OTEL_SERVICE_NAME="heir").communicate()
+        services = sorted(s.resource["service.name"] for s in self.sink.spans)
+        self.assertEqual(services, ["heir"] + ["victim"] * 4)
+        self.assertEqual([s.resource.get("team") for s in self.sink.spans].count("blue"), 4)
+
+
 ENDS = {
     "returns": "",
     "exit": "sys.exit(3)",

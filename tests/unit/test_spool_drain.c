@@ -114,7 +114,7 @@ static struct otel_spool_sum drain(void)
 {
     struct otel_spool_sum sum = {0};
 
-    cr_assert_eq(otel_spool_drain(&sum, yes), 0);
+    cr_assert_eq(otel_spool_drain(&sum, 0, yes), 0);
     return sum;
 }
 
@@ -341,7 +341,7 @@ Test(spool_drain, it_can_be_interrupted_between_batches)
     struct otel_spool_sum sum = {0};
 
     killed(ends_many);
-    cr_assert_eq(otel_spool_drain(&sum, once), 0);
+    cr_assert_eq(otel_spool_drain(&sum, 0, once), 0);
     cr_assert_eq(sum.exported, 512, "%u", sum.exported);
     cr_assert_eq(spool_files(NULL), 1);
     cr_assert_eq(drain().exported, 2000 - 512);
@@ -438,5 +438,17 @@ Test(spool_drain, no_folder_is_nothing_to_do)
     struct otel_spool_sum sum = {0};
 
     otel_config.spool = "/dev/shm/otel-test-none";
-    cr_assert_eq(otel_spool_drain(&sum, yes), -ENOENT);
+    cr_assert_eq(otel_spool_drain(&sum, 0, yes), -ENOENT);
+}
+
+Test(spool_drain, one_look_is_enough_for_many)
+{
+    struct otel_spool_sum sum = {0};
+
+    killed(ends_three);
+    drain();
+    killed(ends_three);
+    cr_assert_eq(otel_spool_drain(&sum, 600000, yes), 0);
+    cr_assert_eq(sum.exported, 0, "somebody has just looked");
+    cr_assert_eq(drain().exported, 3);
 }

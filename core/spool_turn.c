@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/spool_turn.h"
+
+#include <stdint.h>
+
+#include "core/clock.h"
+#include "core/config.h"
+#include "core/log.h"
+#include "core/spool_drain.h"
+#include "core/spool_folder.h"
+
+#define LAST_NS (UINT64_C(200) * 1000000)
+
+/* The batch thread's; a fork child resets them before it has one. */
+static bool done;       /* there has been a turn */
+static bool unfinished; /* the last one was interrupted */
+static bool is_away;    /* the collector, a moment ago */
+static uint64_t until;  /* CLOCK_MONOTONIC ns, of the last turn; 0: no limit */
+static bool (*is_busy)(void);
+
+static bool go_on(void)
+{
+    unfinished = is_busy() || (until && otel_clock_mono_ns() >= until);
+    return !unfinished;
+}
+
+static void report(const struct otel_spool_sum *sum)
+{
+    if (sum->exported || sum->torn || sum->lost)
+        otel_log(OTEL_LOG_INFO,
+                 "sent %u spans that dead processes left (%u of them open), skipped %u half "
+                 "written, lost %u",
+                 sum->exported, sum->died, sum->torn, sum->lost);
+}
+
+static void turn(uint32_t unless_within_ms)
+{
+    struct otel_spool_sum sum = {0};
+    bool away = is_away;
+
+    is_away = false; /* the next turn may find it back */
+    if (away || !otel_spool_wanted())
+        return;
+    unfinished = false;
+    if (otel_spool_drain(&sum, unless_within_ms, go_on) == 0)
+        done = true;
+    report(&sum);
+}
+
+void otel_spool_turn(bool (*busy)(void))
+{
+    is_busy = busy;
+    until = 0;
+    turn(done && !unfinished ? otel_config.schedule_delay_ms / 2 : 0);
+}
+
+void otel_spool_turn_last(bool (*busy)(void))
+{
+    if (done && !unfinished)
+        return;
+    is_busy = busy;
+    until = otel_clock_mono_ns() + LAST_NS;
+    turn(0);
+}
+
+void otel_spool_turn_heard(bool away)
+{
+    is_away = away;
+}
+
+void otel_spool_turn_reset(void)
+{
+    done = unfinished = is_away = false;
+}
