@@ -229,6 +229,17 @@ static void give_up_file(const char *(*lookup)(const char *name), const char *wh
     otel_config.file_wrong = true;
 }
 
+/* What of the file is no variable's value. */
+static void keep_typed(void)
+{
+    size_t len;
+    const uint8_t *typed = otel_config_file_typed(&len);
+    char *copy = len ? otel_config_keep((const char *)typed, len) : NULL;
+
+    otel_config.resource_typed = (const uint8_t *)copy;
+    otel_config.resource_typed_len = copy ? len : 0;
+}
+
 static void load_file(const char *path, const char *(*lookup)(const char *name))
 {
     const struct otel_config_row *bad;
@@ -241,6 +252,7 @@ static void load_file(const char *path, const char *(*lookup)(const char *name))
     start_log(otel_config_file_lookup);
     otel_config_file_warn();
     bad = read_rows(otel_config_file_lookup, true);
+    keep_typed();
     if (bad) {
         otel_config_file_refuse(bad->setting.name, &error);
         give_up_file(lookup, error.text);

@@ -56,9 +56,11 @@ struct otel_config {
     bool secure;                     /* AT_SECURE process: only the safe rows were read */
     const char *service_name;        /* OTEL_SERVICE_NAME */
     const char *resource_attributes; /* OTEL_RESOURCE_ATTRIBUTES, as given */
-    enum otel_log_level log_level;   /* NONE unless OTEL_LOG_LEVEL or OTEL_AUTO_LOG is set */
-    const char *log_path;            /* OTEL_AUTO_LOG */
-    unsigned propagators;            /* enum otel_propagator bits */
+    const uint8_t *resource_typed;   /* those of OTEL_CONFIG_FILE that are no text, in wire form */
+    size_t resource_typed_len;
+    enum otel_log_level log_level; /* NONE unless OTEL_LOG_LEVEL or OTEL_AUTO_LOG is set */
+    const char *log_path;          /* OTEL_AUTO_LOG */
+    unsigned propagators;          /* enum otel_propagator bits */
     struct otel_sampler sampler;
     const char *sampling_rules; /* OTEL_AUTO_SAMPLING_RULES, as given (rules.h) */
 

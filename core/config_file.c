@@ -266,6 +266,12 @@ const char *otel_config_file_lookup(const char *name)
     return said;
 }
 
+const uint8_t *otel_config_file_typed(size_t *len)
+{
+    *len = current.typed_len;
+    return current.typed;
+}
+
 bool otel_config_file_where(const char *name, uint32_t *line, uint32_t *column)
 {
     const struct otel_config_file_value *value = find(&current, name);
@@ -293,4 +299,5 @@ void otel_config_file_forget(void)
     otel_yaml_free();
     current.value_count = 0;
     current.warning_count = 0;
+    current.typed_len = 0;
 }

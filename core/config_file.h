@@ -36,6 +36,10 @@ int otel_config_file_read(const char *path, const char *(*lookup)(const char *na
  * A lookup for otel_config_load(). */
 const char *otel_config_file_lookup(const char *name);
 
+/* Resource attributes that no variable could hold, for they are no texts, in wire form
+ * (resource.h); *len 0: none. */
+const uint8_t *otel_config_file_typed(size_t *len);
+
 /* Where the file says so; false when it does not. Lines and columns count from 1. */
 bool otel_config_file_where(const char *name, uint32_t *line, uint32_t *column);
 

@@ -12,6 +12,7 @@
 
 #define OTEL_CONFIG_FILE_VALUES 96   /* variables a file can set */
 #define OTEL_CONFIG_FILE_WARNINGS 32 /* more are not told */
+#define OTEL_CONFIG_FILE_TYPED 4096  /* bytes of resource attributes that are no texts */
 
 struct otel_config_file_value {
     const char *name; /* of the variable */
@@ -34,6 +35,8 @@ struct otel_config_file {
     size_t value_count;
     struct otel_config_file_warning warnings[OTEL_CONFIG_FILE_WARNINGS];
     size_t warning_count;
+    uint8_t typed[OTEL_CONFIG_FILE_TYPED];
+    size_t typed_len;
     struct otel_config_file_error *error; /* while reading */
     bool wrong;                           /* error is filled: the rest does not matter */
 };
@@ -98,6 +101,11 @@ const char *otel_config_join(struct otel_config_file *file, const char *text, ch
 
 /* "name=value", both percent-encoded so that a list of k=v,k=v keeps them whole. */
 const char *otel_config_pair(struct otel_config_file *file, const char *name, const char *value);
+
+/* The attribute of a resource: name, value and type of the model (resource.attributes). Texts
+ * become a part of OTEL_RESOURCE_ATTRIBUTES, the others are kept in wire form. What its type does
+ * not allow makes the file wrong. */
+void otel_config_take_attribute(struct otel_config_file *file, const struct otel_yaml_node *item);
 
 /* --- processors (config_exporter.c) ----------------------------------------------------------- */
 

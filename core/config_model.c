@@ -218,35 +218,6 @@ static const struct otel_config_key tracer_provider[] = {
 
 /* --- resource --------------------------------------------------------------------------------- */
 
-static void add_attribute(struct otel_config_file *file, const struct otel_yaml_node *item)
-{
-    const struct otel_yaml_node *name = otel_yaml_get(item, "name");
-    const struct otel_yaml_node *value = otel_yaml_get(item, "value");
-    const struct otel_yaml_node *type = otel_yaml_get(item, "type");
-    const char *key = name ? otel_config_text(file, name) : NULL;
-    const char *kind = type ? otel_config_text(file, type) : NULL;
-    const char *text, *pair;
-
-    if (!key || !value) {
-        otel_config_wrong(file, item, "an attribute needs name and value");
-        return;
-    }
-    if (kind && strcmp(kind, "string") != 0 && value->kind == OTEL_YAML_SCALAR)
-        otel_config_warn_of(file, type, (struct otel_text){kind, strlen(kind)},
-                            "is sent as a string");
-    if (value->kind != OTEL_YAML_SCALAR) {
-        otel_config_warn_of(file, value, name->text, "is left out: arrays are not supported");
-        return;
-    }
-    text = otel_config_text(file, value);
-    pair = text ? otel_config_pair(file, key, text) : NULL;
-    if (pair)
-        otel_config_set(
-            file, "OTEL_RESOURCE_ATTRIBUTES",
-            otel_config_join(file, otel_config_said(file, "OTEL_RESOURCE_ATTRIBUTES"), ',', pair),
-            item);
-}
-
 static void take_attributes(struct otel_config_file *file, const struct otel_config_key *key,
                             const struct otel_yaml_node *value)
 {
@@ -255,7 +226,7 @@ static void take_attributes(struct otel_config_file *file, const struct otel_con
         otel_config_wrong(file, value, "attributes must be a sequence of name and value");
     else
         for (const struct otel_yaml_node *item = value->first; item; item = item->next)
-            add_attribute(file, item);
+            otel_config_take_attribute(file, item);
 }
 
 /* The list stands first in the table: what comes later wins. */

@@ -20,8 +20,27 @@
 /* Set by whichever process of ours says it first; the resource is built again in fork children. */
 static atomic_flag said_ignored = ATOMIC_FLAG_INIT;
 
+/* By the configuration file, as something else than a text. */
+static bool is_typed(struct otel_text key)
+{
+    struct otel_wire_reader reader = {otel_config.resource_typed,
+                                      otel_config.resource_typed + otel_config.resource_typed_len};
+    struct otel_wire_field field;
+    struct otel_text name;
+    struct otel_value value;
+
+    while (otel_wire_next(&reader, &field)) {
+        if (otel_wire_read_attr(field.data, field.len, &name, &value) && name.len == key.len &&
+            memcmp(name.data, key.data, key.len) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool is_given(const struct otel_resource_builder *b, struct otel_text key)
 {
+    if (b->typed && is_typed(key))
+        return true;
     for (size_t i = 0; i < b->pair_count; i++) {
         if (b->pairs[i].key.len == key.len && memcmp(b->pairs[i].key.data, key.data, key.len) == 0)
             return true;
@@ -156,7 +175,12 @@ static void add_given(struct otel_resource_builder *b)
         if (b->service_name && pair->key.len == service_name.len &&
             memcmp(pair->key.data, service_name.data, service_name.len) == 0)
             continue;
-        append(b, &attr);
+        if (!b->typed || !is_typed(pair->key))
+            append(b, &attr);
+    }
+    if (b->typed && otel_config.resource_typed_len <= b->cap - b->used) {
+        memcpy(b->out + b->used, otel_config.resource_typed, otel_config.resource_typed_len);
+        b->used += otel_config.resource_typed_len;
     }
 }
 
@@ -222,6 +246,7 @@ size_t otel_resource_service(char *out, size_t cap)
     struct otel_text key;
     struct otel_value value;
 
+    builder.typed = otel_config.resource_typed_len != 0;
     builder.service_name = otel_config.service_name;
     builder.attributes = otel_config.resource_attributes;
     builder.out = wire;
@@ -263,6 +288,7 @@ size_t otel_resource_build(uint8_t *out, size_t cap)
     struct otel_resource_builder builder;
     char executable[NAME_MAX_LEN];
 
+    builder.typed = otel_config.resource_typed_len != 0;
     builder.service_name = otel_config.service_name;
     builder.attributes = otel_config.resource_attributes;
     begin(&builder, out, cap, executable, otel_resource_executable(executable, sizeof executable));
@@ -275,6 +301,7 @@ size_t otel_resource_build_of(uint8_t *out, size_t cap, const struct otel_resour
     struct otel_resource_builder builder;
     struct otel_attr pid = otel_attr_int(OTEL_TEXT("process.pid"), of->pid);
 
+    builder.typed = false;
     builder.service_name = *of->service_name ? of->service_name : NULL;
     builder.attributes = *of->attributes ? of->attributes : NULL;
     begin(&builder, out, cap, of->executable, strlen(of->executable));

@@ -23,6 +23,7 @@ struct otel_resource_builder {
     uint8_t *out;
     size_t cap;
     size_t used;
+    bool typed;               /* those of the configuration file that are no texts belong to it */
     const char *service_name; /* OTEL_SERVICE_NAME, NULL: none */
     const char *attributes;   /* OTEL_RESOURCE_ATTRIBUTES, NULL: none */
     /* OTEL_RESOURCE_ATTRIBUTES, decoded into given; no key twice. */

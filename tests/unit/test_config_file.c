@@ -10,7 +10,9 @@
 
 #include "core/config.h"
 #include "core/propagation.h"
+#include "core/resource.h"
 #include "core/sys.h"
+#include "core/wire.h"
 #include "tests/unit/env.h"
 
 #define FORMAT "file_format: \"1.1\"\n"
@@ -92,6 +94,58 @@ Test(config_file, says_what_the_variables_say)
     cr_expect_eq(otel_config.otlp_timeout_ms, 77);
     cr_expect_eq(otel_config.sampler.kind, OTEL_SAMPLER_PARENT_RATIO);
     cr_expect_eq(otel_config.sampler.threshold, otel_sampler_threshold(0.25));
+}
+
+/* The value of an attribute of the resource, by its key; NULL type: it is not there once. */
+static struct otel_value resource_value(const char *wanted)
+{
+    static uint8_t out[OTEL_RESOURCE_MAX];
+    struct otel_wire_reader reader = {out, out + otel_resource_build(out, sizeof out)};
+    struct otel_wire_field field;
+    struct otel_value found = {0}, value;
+    struct otel_text key;
+    int times = 0;
+
+    while (otel_wire_next(&reader, &field)) {
+        if (otel_wire_read_attr(field.data, field.len, &key, &value) && key.len == strlen(wanted) &&
+            memcmp(key.data, wanted, key.len) == 0) {
+            found = value;
+            times++;
+        }
+    }
+    cr_expect_eq(times, 1, "%s: %d", wanted, times);
+    return found;
+}
+
+Test(config_file, types_of_attributes)
+{
+    struct otel_value value;
+
+    load(FORMAT "resource:\n"
+                "  attributes_list: \"yes=no\"\n"
+                "  attributes:\n"
+                "    - {name: yes, value: true, type: bool}\n"
+                "    - {name: ten, value: 0x0A, type: int}\n"
+                "    - {name: half, value: -0.5, type: double}\n"
+                "    - {name: list, value: [a, \"b\"], type: string_array}\n"
+                "    - {name: process.pid, value: 1, type: int}\n"
+                "    - {name: text, value: 5, type: string}\n");
+    expect_quiet();
+    value = resource_value("yes");
+    cr_expect(value.type == OTEL_VALUE_BOOL && value.boolean);
+    value = resource_value("ten");
+    cr_expect(value.type == OTEL_VALUE_INT && value.integer == 10);
+    value = resource_value("half");
+    cr_expect(value.type == OTEL_VALUE_DOUBLE && value.real == -0.5);
+    cr_expect_eq(resource_value("list").type, OTEL_VALUE_STRINGS);
+    cr_expect_eq(resource_value("process.pid").integer, 1);
+    cr_expect_eq(resource_value("text").type, OTEL_VALUE_STRING);
+    load(FORMAT "resource: {attributes: [{name: a, value: [1], type: int_array}]}\n");
+    expect_warning("a is left out");
+    expect_wrong(FORMAT "resource: {attributes: [{name: a, value: 1x, type: int}]}\n", ":2:42");
+    expect_wrong(FORMAT "resource: {attributes: [{name: a, value: on, type: bool}]}\n", ":2:42");
+    expect_wrong(FORMAT "resource: {attributes: [{name: a, value: inf, type: double}]}\n", ":2:42");
+    expect_wrong(FORMAT "resource: {attributes: [{name: a, value: 1, type: number}]}\n", ":2:51");
 }
 
 Test(config_file, resource_and_instrumentation)
