@@ -66,8 +66,8 @@ static bool take(struct held *t, uint32_t number, const struct otel_rule *rule, 
         atomic_store_explicit(&t->taking, 0, memory_order_release);
         return false;
     }
-    atomic_store_explicit(&t->number, 0, memory_order_relaxed);
-    atomic_thread_fence(memory_order_release);
+    /* An exchange, not a store: what follows must not be seen before it. */
+    atomic_exchange_explicit(&t->number, 0, memory_order_acq_rel);
     t->when_error = rule->when_error;
     t->slower_ns = rule->slower_ns;
     t->start_ns = start_ns;
