@@ -144,7 +144,7 @@ class Harness(TestCase):
                 self.assertRegex(results[0], rf"^DIFF made: {part} \(", said)
 
     def test_a_difference_on_the_wire_is_found_and_what_is_stated_is_filtered(self):
-        text = ("#!/bin/bash\n# spans: 1\n# wire: 8081 8080\n{}"
+        text = ("#!/bin/bash\n# spans: 1\n# killed: the server\n# wire: 8081 8080\n{}"
                 ". \"$HARM/lib.sh\"\n"
                 "python3 -m http.server -b 127.0.0.1 8080 >/dev/null 2>&1 & until_open 8080\n"
                 "curl -s -H \"x: ${{LD_PRELOAD:+here}}\" http://127.0.0.1:8081/ >/dev/null\n"
