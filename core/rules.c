@@ -77,9 +77,9 @@ static struct otel_text take_until(struct otel_text *text, bool (*ends)(char))
     return taken;
 }
 
-static bool semicolon(char c)
+static bool ends_rule(char c)
 {
-    return c == ';';
+    return c == ';' || c == '\n';
 }
 
 static bool comma(char c)
@@ -404,7 +404,7 @@ int otel_rules_parse(struct otel_rule_set *set, struct otel_text text,
     memset(set, 0, sizeof *set);
     memset(error, 0, sizeof *error);
     while (!err && text.len) {
-        struct otel_text rule = trim(take_until(&text, semicolon));
+        struct otel_text rule = trim(take_until(&text, ends_rule));
 
         error->rule++;
         if (!rule.len)

@@ -4,8 +4,8 @@
  *
  *     GET /health* = 0; POST /documents = 1; kind=client = 0.1; * = 0.01, always when error
  *
- * Rules stand between semicolons, and the first that matches decides. Left of the last `=` are its
- * conditions, with blanks between them, all of which must hold:
+ * Rules stand between semicolons or on lines, and the first that matches decides. Left of the last
+ * `=` are its conditions, with blanks between them, all of which must hold:
  *
  *     GET               a bare word in capitals: the method of a request that is answered
  *     /health*          a bare word that begins with / or *: its path, without the query, as sent

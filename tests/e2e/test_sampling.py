@@ -126,6 +126,18 @@ class Programs(TestCase):
                                 shim_env={"OTEL_AUTO_SAMPLING_RULES": rules})
         self.assertEqual([s.name for s in got.spans], ["goto inner", "goto"])
 
+    def test_from_the_configuration_file(self):
+        path = os.path.join(self.folder(), "otel.yaml")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write('file_format: "1.1"\ninstrumentation/development:\n  c:\n    otel_auto:\n'
+                    "      sampling_rules:\n        - name=goto* = 1\n        - '* = 0'\n"
+                    "tracer_provider:\n  processors:\n    - batch:\n        exporter:\n"
+                    "          otlp_http:\n            endpoint: ${OTEL_EXPORTER_OTLP_ENDPOINT}"
+                    "/v1/traces\n")
+        got = self.differential([program("api_calls"), "scopes"],
+                                shim_env={"OTEL_CONFIG_FILE": path})
+        self.assertEqual([s.name for s in got.spans], ["goto inner", "goto"], got.log)
+
     def test_a_root_that_never_ends(self):
         """Is decided at the process's end, as it stands."""
         for rule, names in (("slower than 1ns", {"in_around"}), ("slower than 900m", set())):

@@ -70,6 +70,12 @@ Test(rules, first_that_matches_decides)
     cr_expect_eq(set.rule[2].threshold, otel_sampler_threshold(0.01));
 }
 
+Test(rules, a_line_is_a_rule)
+{
+    cr_assert_eq(parse("GET /a = 0\n\nPOST = 1\n"), 0);
+    cr_expect_eq(request("POST", "/a"), 2);
+}
+
 Test(rules, words_are_methods_and_paths)
 {
     cr_assert_eq(parse("GET = 0; /a = 0; *.png=0; path=b method=X-Y = 0; DELETE * = 1"), 0);
@@ -193,7 +199,7 @@ Test(rules, misspelt)
 Test(rules, nothing_is_no_rule)
 {
     cr_assert_eq(parse(""), 0);
-    cr_assert_eq(parse(" ; ;"), 0);
+    cr_assert_eq(parse(" ; ;\n"), 0);
     cr_assert_eq(set.count, 0);
     cr_assert_eq(named("a"), 0);
 }
