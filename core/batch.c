@@ -11,6 +11,7 @@
 #include "core/config.h"
 #include "core/counters.h"
 #include "core/exporter.h"
+#include "core/gate.h"
 #include "core/generation.h"
 #include "core/log.h"
 #include "core/privatefd.h"
@@ -87,6 +88,14 @@ bool otel_batch_exiting(void)
     return atomic_load(&leave_at) != 0;
 }
 
+/* Nothing is held meanwhile: a good moment to fork. */
+static void doze(uint64_t ns)
+{
+    otel_gate_leave();
+    otel_sys.futex_wait(&wake, 0, (int64_t)ns);
+    otel_gate_enter();
+}
+
 void otel_batch_sleep(uint64_t ns)
 {
     uint64_t until = otel_clock_mono_ns() + ns;
@@ -100,7 +109,7 @@ void otel_batch_sleep(uint64_t ns)
             until = now + ns; /* as in work() */
         if (atomic_exchange(&wake, 0))
             continue; /* a full batch is no reason to hurry a retry; exit is, and is seen above */
-        otel_sys.futex_wait(&wake, 0, (int64_t)(until - now));
+        doze(until - now);
     }
 }
 
@@ -264,7 +273,7 @@ static void work(void)
         if (next > now + delay_ns())
             next = now + delay_ns(); /* libfaketime sets this clock back, too */
         if (now < next && !atomic_exchange(&wake, 0))
-            otel_sys.futex_wait(&wake, 0, (int64_t)(next - now));
+            doze(next - now);
         stop = atomic_load(&stopping);
         wanted = load(&flush_wanted);
         now = otel_clock_mono_ns();
@@ -321,6 +330,7 @@ static void *run(void *unused)
     int err;
 
     otel_tls.guard = 1;
+    otel_gate_enter();
     otel_sys.name_thread("otel_auto");
     if (otel_config.private_fds) {
         err = otel_privatefd_enter(otel_batch_needs_std());
@@ -337,6 +347,7 @@ static void *run(void *unused)
     work();
     otel_exporter_flush();
     otel_exporter_close();
+    otel_gate_leave();
     atomic_store(&thread_state, (uint32_t)ENDED);
     otel_sys.futex_wake(&thread_state, INT_MAX);
     return unused;

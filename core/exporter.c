@@ -6,6 +6,7 @@
 
 #include "core/batch.h"
 #include "core/clock.h"
+#include "core/gate.h"
 #include "core/log.h"
 #include "core/privatefd.h"
 #include "core/sys.h"
@@ -41,12 +42,21 @@ static void host_release(int fd)
         platform->fd_release(fd);
 }
 
+static void host_waiting(bool begins)
+{
+    if (begins)
+        otel_gate_leave();
+    else
+        otel_gate_enter();
+}
+
 static const struct otel_export_host host = {
     .log = host_log,
     .log_enabled = otel_log_enabled,
     .time_left_ns = otel_batch_time_left_ns,
     .exiting = otel_batch_exiting,
     .sleep = otel_batch_sleep,
+    .waiting = host_waiting,
     .write_std = otel_privatefd_write,
     .isatty_std = otel_privatefd_isatty,
     .fd_adopt = host_adopt,

@@ -14,6 +14,7 @@
 #include "core/exchange.h"
 #include "core/exporter.h"
 #include "core/fdtable.h"
+#include "core/gate.h"
 #include "core/generation.h"
 #include "core/http_head.h"
 #include "core/inbound.h"
@@ -52,6 +53,7 @@ static void after_fork(void)
     otel_exchange_reset();
     otel_http_head_reset();
     otel_exporter_reset();
+    otel_gate_reset();
     otel_batch_reset();
     otel_process_span_reset();
     otel_profiler_reset();

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "preload/exit.h"
+#include "preload/fork.h"
 
 OTEL_HOOK_LIBC(void, exit, (int status))
 {
@@ -34,8 +35,10 @@ OTEL_HOOK_LIBC(void, quick_exit, (int status))
 OTEL_HOOK_LIBC(int, daemon, (int keep_directory, int keep_descriptors))
 {
     bool replaced = otel_exit_replace(0);
+    bool gated = otel_fork_begin();
     int result = OTEL_REAL(daemon)(keep_directory, keep_descriptors);
 
+    otel_fork_end(gated, result);
     otel_exit_return(replaced);
     return result;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/export/descriptors.h"
 
+#include <poll.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -13,6 +14,7 @@
 
 EXPORTED int socketpair(int domain, int type, int protocol, int pair[2]);
 EXPORTED int close(int fd);
+EXPORTED int poll(struct pollfd *fds, nfds_t count, int timeout_ms);
 EXPORTED ssize_t send(int fd, const void *buf, size_t len, int flags);
 
 /* Written by the batch thread before libcurl has a thread of its own. */
@@ -71,6 +73,19 @@ int close(int fd)
             return 0;
     }
     return (int)syscall(SYS_close, fd);
+}
+
+/* libcurl waits here, on the batch thread alone. */
+int poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+    int result;
+
+    if (timeout_ms && host)
+        host->waiting(true);
+    result = (int)syscall(SYS_poll, fds, count, timeout_ms);
+    if (timeout_ms && host)
+        host->waiting(false);
+    return result;
 }
 
 ssize_t send(int fd, const void *buf, size_t len, int flags)

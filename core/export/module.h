@@ -19,7 +19,7 @@
 #include "core/handover.h"
 #include "core/record.h"
 
-#define OTEL_EXPORT_ABI 2
+#define OTEL_EXPORT_ABI 3
 #define OTEL_EXPORT_SYMBOL "otel_export_module"
 
 struct otel_batch {
@@ -51,6 +51,9 @@ struct otel_export_host {
 
     /* Sleeps up to ns (a retry's backoff); returns early when the process begins to exit. */
     void (*sleep)(uint64_t ns);
+
+    /* Around a call that waits and holds no lock meanwhile (gate.h): true before, false behind. */
+    void (*waiting)(bool begins);
 
     /* Writes all to the host's descriptor 1 or 2. Returns 0 or -Exxx. */
     int (*write_std)(int fd, const void *buf, size_t len);
