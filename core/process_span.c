@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/context.h"
 #include "core/generation.h"
 #include "core/resource_builder.h"
@@ -29,6 +30,10 @@ bool otel_process_span_open(void)
     return atomic_load_explicit(&open_now, memory_order_relaxed);
 }
 
+/* Set at a fork child's first look, cleared by who begins its span. Any thread. */
+_Atomic bool otel_process_span_is_pending;
+static uint64_t forked_mono_ns;
+
 bool otel_process_span_begun(void)
 {
     return begun;
@@ -44,15 +49,15 @@ static void describe(void)
         otel_span_set_text(&span, OTEL_TEXT("process.command"), command, strlen(command));
 }
 
-void otel_process_span_begin(void)
+/* parent: NULL for the current one. start_mono_ns: 0 for now. */
+static void begin(const struct otel_span_context *parent, uint64_t start_mono_ns)
 {
-    struct otel_span_context parent = span.ctx;
-    struct otel_span_start start = {.kind = OTEL_KIND_INTERNAL, .scope = OTEL_SCOPE_AUTO};
+    struct otel_span_start start = {.kind = OTEL_KIND_INTERNAL,
+                                    .scope = OTEL_SCOPE_AUTO,
+                                    .parent = parent,
+                                    .start_mono_ns = start_mono_ns};
 
-    if (!begun)
-        name_len = otel_resource_executable(name, sizeof name);
     start.name = name_len ? (struct otel_text){name, name_len} : OTEL_TEXT("process");
-    start.parent = begun ? &parent : NULL;
     begun = true;
     if (otel_span_start(&span, &start)) {
         describe();
@@ -60,6 +65,26 @@ void otel_process_span_begin(void)
     }
     if (otel_span_context_valid(&span.ctx))
         otel_context_process_set(&span.ctx);
+}
+
+void otel_process_span_begin(void)
+{
+    struct otel_span_context first = span.ctx;
+
+    atomic_store_explicit(&otel_process_span_is_pending, false, memory_order_relaxed);
+    if (!begun)
+        name_len = otel_resource_executable(name, sizeof name);
+    begin(begun ? &first : NULL, 0);
+}
+
+void otel_process_span_ensure(void)
+{
+    if (!otel_process_span_pending() ||
+        !atomic_exchange_explicit(&otel_process_span_is_pending, false, memory_order_acquire))
+        return;
+    begin(NULL, forked_mono_ns);
+    otel_context_detach(0);
+    otel_context_implicit_clear();
 }
 
 static void set_status(int status)
@@ -81,6 +106,7 @@ static void set_status(int status)
 
 void otel_process_span_end(int status)
 {
+    otel_process_span_ensure();
     if (!otel_process_span_open() ||
         !atomic_exchange_explicit(&open_now, false, memory_order_acquire))
         return;
@@ -94,4 +120,6 @@ void otel_process_span_reset(void)
     atomic_store_explicit(&open_now, false, memory_order_relaxed);
     span.record = 0;
     span.ctx.remote = true;
+    forked_mono_ns = otel_clock_mono_ns();
+    atomic_store_explicit(&otel_process_span_is_pending, begun, memory_order_release);
 }

@@ -5,12 +5,14 @@
  * that whatever has no closer parent hangs below it, children with their own processes included.
  * Source: OpenTelemetry semantic conventions "CLI programs".
  *
- * A fork child has no span of its own until it execs: what it does hangs below its parent's. A
- * process that a signal ends leaves none.
+ * A fork child begins one of its own when it does something: makes a span, a child or an end. One
+ * that only execs leaves none, for then the new program's span is that process's. A process that a
+ * signal ends leaves none.
  */
 #ifndef OTEL_CORE_PROCESS_SPAN_H
 #define OTEL_CORE_PROCESS_SPAN_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 /* Begins it, below what is the process's parent; again after an end that was none (an exec that
@@ -27,6 +29,19 @@ bool otel_process_span_open(void);
 /* Has this process, or the one it was forked from, begun one, sampled or not? Then the context of
  * the process is ours, not the one it was started with. */
 bool otel_process_span_begun(void);
+
+/* Is this a fork child that has not begun one? A load. */
+static inline bool otel_process_span_pending(void)
+{
+    extern _Atomic bool otel_process_span_is_pending;
+
+    return __builtin_expect(
+        atomic_load_explicit(&otel_process_span_is_pending, memory_order_relaxed), 0);
+}
+
+/* Such a child begins it, below what is current, from the fork on as far as that is known; from
+ * then on all it does hangs below it. Any thread; no-op elsewhere. */
+void otel_process_span_ensure(void);
 
 /* Fork child: the span is the parent's to end. */
 void otel_process_span_reset(void);

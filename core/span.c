@@ -13,6 +13,7 @@
 #include "core/generation.h"
 #include "core/ids.h"
 #include "core/log.h"
+#include "core/process_span.h"
 #include "core/queue.h"
 #include "core/sampler.h"
 #include "core/span_data.h"
@@ -161,6 +162,7 @@ bool otel_span_start(struct otel_span *span, const struct otel_span_start *start
     memset(span, 0, sizeof *span);
     if (!otel_generation())
         return false;
+    otel_process_span_ensure();
     if (start->root)
         parent = NULL;
     else if (!parent)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/config.h"
+#include "core/generation.h"
 #include "core/process_span.h"
 #include "core/tls.h"
 #include "core/tracer.h"
@@ -89,6 +90,8 @@ bool otel_exec_plan(struct otel_exec *e, struct otel_exec_file file, char *const
     int saved = errno;
 
     e->replaced = false;
+    if (is_ours() && otel_generation())
+        otel_process_span_ensure(); /* the child hangs below it */
     plan(e, envp, is_ours() && otel_config.follow && look(file) == PLAIN);
     errno = saved;
     return e->ours;

@@ -22,7 +22,7 @@ static int (*program_main)(int argc, char **argv, char **envp);
 static bool is_ours_to_end(bool connections)
 {
     return otel_preload_active() && !otel_guard_inside() && otel_generation() != 0 &&
-           (!otel_tracer_idle() || otel_process_span_open() ||
+           (!otel_tracer_idle() || otel_process_span_open() || otel_process_span_pending() ||
             (connections && otel_tracer_follows())) &&
            otel_generation_is_owner();
 }
@@ -69,9 +69,11 @@ static void flush(int unused)
     otel_tracer_flush();
 }
 
+/* A fork child that has begun no span leaves none by an exec. */
 static void end_and_flush(int status)
 {
-    otel_process_span_end(status);
+    if (!otel_process_span_pending())
+        otel_process_span_end(status);
     otel_tracer_flush();
 }
 

@@ -30,6 +30,10 @@ class Children(TestCase):
         self.assertEqual(len({s.span_id for s in got.spans}), len(got.spans))
         return got
 
+    def top(self, got, name):
+        """The span of the program that was run, which its fork children have the name of."""
+        return got.spans.one(name, parent_id=TRACEPARENT[36:52])
+
     def names(self, got):
         return sorted(s.name for s in got.spans)
 
@@ -39,11 +43,15 @@ class Children(TestCase):
         got = self.traced(["bash", "-c", "echo $(cat /etc/hostname | head -c 3 | wc -c); "
                            "(exec env printf x); sleep 0 & wait; ls /nonexistent; env; exit 3"])
         self.assertEqual(got.rc, 3)
-        shell = got.spans.one("bash")
+        shell = self.top(got, "bash")
+        substitution = got.spans.one("bash", parent_id=shell.span_id)
+        self.assertEqual(substitution.attrs["process.exit.code"], 0)
         self.assertEqual((shell.status, shell.attrs["process.exit.code"]), ("error", 3))
         self.assertEqual(shell.attrs["error.type"], "3")
-        self.assertEqual({s.parent_id for s in got.spans if s.name not in ("bash", "printf")},
-                         {shell.span_id})
+        for span in got.spans:
+            if span.name not in ("bash", "printf"):
+                inner = span.name in ("cat", "head", "wc")
+                self.assertEqual(span.parent_id, (substitution if inner else shell).span_id)
         failed = got.spans.one("ls")
         self.assertEqual((failed.status, failed.attrs["process.exit.code"]), ("error", 2))
         for name in ("cat", "head", "wc", "sleep"):
@@ -74,7 +82,7 @@ class Children(TestCase):
                     "print(os.waitpid(pid, 0)[1])\n"
                     "try: subprocess.run(['/nonexistent'])\n"
                     "except FileNotFoundError as e: print(e)\n")])
-                python = got.spans.one("python3.11")
+                python = self.top(got, "python3.11")
                 for name in ("echo", "true", "dash"):
                     self.assertEqual(got.spans.one(name).parent_id, python.span_id)
                 self.assertEqual(got.spans.one("dash").attrs["process.exit.code"], 7)
@@ -83,7 +91,9 @@ class Children(TestCase):
     def test_perl(self):
         got = self.traced(["perl", "-e", "print `echo a; exit 3`, $? >> 8; system('true'); "
                            "system('/nonexistent'); print $?; exec 'env', 'printf', 'b'"])
-        perl = got.spans.one("perl")
+        perl = self.top(got, "perl")
+        failed = got.spans.one("perl", parent_id=perl.span_id)
+        self.assertEqual(failed.parent_id, perl.span_id)
         self.assertNotIn("process.exit.code", perl.attrs)
         self.assertEqual(got.spans.one("env").parent_id, perl.span_id)
         self.assertEqual(got.spans.one("printf").parent_id, got.spans.one("env").span_id)
@@ -96,7 +106,7 @@ class Children(TestCase):
             "console.log(c.spawnSync('sh', ['-c', 'exit 4']).status);"
             "console.log(c.spawnSync('/nonexistent').error.code);")])
         for name in ("echo", "dash"):
-            self.assertEqual(got.spans.one(name).parent_id, got.spans.one("node").span_id)
+            self.assertEqual(got.spans.one(name).parent_id, self.top(got, "node").span_id)
 
     def test_launchers(self):
         """Each of these becomes, or starts, the program it is given."""

@@ -40,6 +40,23 @@ class Fork(TestCase):
                         self.assertEqual(span.trace_id, TRACEPARENT[3:35])
                         self.assertEqual(span.parent_id, TRACEPARENT[36:52])
 
+    def test_process_spans(self):
+        """A forked child has a span of its own below its parent's, with what it does below."""
+        for kind in ("fork", "clone", "syscall", "handler", "pty", "daemon", "nested"):
+            with self.subTest(kind=kind):
+                got = self.children(kind, shim_env={"OTEL_AUTO_PROCESS_SPAN": "true"})
+                top = got.spans.roots()
+                self.assertEqual(len(top), 1, got.spans)
+                mine = {s.resource["process.pid"]: s for s in got.spans.find("forks")}
+                self.assertGreaterEqual(len(mine), CHILDREN + 1)
+                for span in got.spans.find("SELECT"):
+                    self.assertEqual(span.parent_id, mine[span.resource["process.pid"]].span_id)
+                for span in mine.values():
+                    if span is not top[0] and kind != "daemon":
+                        self.assertEqual(span.attrs["process.exit.code"], 7)
+                below = got.spans.children(top[0])
+                self.assertEqual(len([s for s in below if s.name == "forks"]), CHILDREN)
+
     def test_nested(self):
         found = self.by_process(self.children("nested"))
         self.assertEqual(sorted(map(len, found.values())),
