@@ -2,12 +2,12 @@
  *
  * function: ns of CPU for a call of a function of the program's own, met by its first bytes, and of
  * one of the C library's, met by the slot it is called through. Run natively and under the shim
- * with OTEL_AUTO_FUNCTIONS="work(n: int) -> int; tolower(n: int) -> int"; what is above the span
- * itself (`span function`) is the way there and back.
+ * with OTEL_AUTO_FUNCTIONS="work(n: int) -> int; difftime(n: long, long) -> double"; what is above
+ * the span itself (`span function`) is the way there and back.
  */
 // PROGRAM
-#include <ctype.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "tests/bench/bench.h"
 
@@ -25,10 +25,10 @@ static void own(void *unused)
 
 static void libc(void *unused)
 {
-    static volatile int result;
+    static volatile double result;
 
     (void)unused;
-    result = (tolower)('A'); /* not the macro */
+    result = difftime(7, 4);
     (void)result;
 }
 
