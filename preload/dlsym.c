@@ -51,9 +51,14 @@ void otel_dlsym_start(void (*look)(void), void *(*entry)(const void *address))
     *(void **)&real_dlsym = otel_real_libc("dlsym");
 }
 
-void otel_dlsym_meet(const struct link_map *map)
+const void *otel_dlsym_wanted(void)
+{
+    return (const void *)real_dlsym;
+}
+
+void otel_dlsym_meet(const struct link_map *map, bool lazy)
 {
     if (real_dlsym)
-        otel_got_replace(map, OTEL_TEXT("dlsym"), (const void *)real_dlsym,
-                         (const void *)&otel_dlsym_entry);
+        otel_got_replace(map, lazy ? OTEL_TEXT("dlsym") : (struct otel_text){0},
+                         (const void *)real_dlsym, (const void *)&otel_dlsym_entry);
 }

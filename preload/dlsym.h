@@ -11,12 +11,17 @@
 #define OTEL_PRELOAD_DLSYM_H
 
 #include <link.h>
+#include <stdbool.h>
 
 /* look runs before each call, entry gives the entry of a function that is met by slots, NULL for
  * any other address. At start-up, before the first otel_dlsym_meet(). */
 void otel_dlsym_start(void (*look)(void), void *(*entry)(const void *address));
 
-/* Calls of dlsym from that module come here from now on. */
-void otel_dlsym_meet(const struct link_map *map);
+/* The dlsym that is met; NULL: none. */
+const void *otel_dlsym_wanted(void);
+
+/* Calls of it from that module come here from now on; lazy: those through a slot that is not bound
+ * yet, too. */
+void otel_dlsym_meet(const struct link_map *map, bool lazy);
 
 #endif

@@ -168,12 +168,24 @@ static void settle(struct otel_function_site *site, const struct otel_functions_
 
 /* One pass over what is loaded. */
 struct scan {
-    bool first;   /* at start-up */
-    uint64_t now; /* modules ever loaded */
+    bool first;                     /* at start-up */
+    const struct link_map *modules; /* in the loader's order */
+    uint64_t now;                   /* modules ever loaded */
     otel_demangle *demangle;
     const struct link_map *pinned[16]; /* to be kept loaded: they were changed */
     size_t pinned_count;
 };
+
+/* Will a slot for name that is not bound yet lead to that function? The first module that exports
+ * it decides; where that is one of a local scope, the answer is no for nothing worse than a gap. */
+static bool binds_to(const struct link_map *modules, const char *name, const void *address)
+{
+    const void *found = NULL;
+
+    for (; modules && !found; modules = modules->l_next)
+        found = otel_elf_function(modules, name, NULL);
+    return found == address;
+}
 
 /* name.cold, if there is one. */
 static void find_cold(const struct otel_symbols *symbols, struct otel_text name,
@@ -212,6 +224,8 @@ static void look_for(struct scan *scan, struct otel_function_site *site,
     move.size = found.size;
     move.at_once = scan->first && !__libc_single_threaded;
     find_cold(symbols, found.linker_name, &move);
+    if (!binds_to(scan->modules, found.linker_name.data, site->address))
+        found.linker_name.len = 0;
     settle(site, &move, found.linker_name);
     if (!scan->first && scan->pinned_count < sizeof scan->pinned / sizeof *scan->pinned)
         scan->pinned[scan->pinned_count++] = symbols->map;
@@ -295,7 +309,9 @@ static void find_demangler(struct scan *scan, const struct link_map *first)
 static bool scan_all(const struct link_map *first, void *arg)
 {
     struct scan *scan = arg;
+    bool lazy = binds_to(first, "dlsym", otel_dlsym_wanted());
 
+    scan->modules = first;
     find_demangler(scan, first);
     for (const struct link_map *map = first; map; map = map->l_next) {
         if (!is_own(map) && !was_seen(map))
@@ -305,7 +321,7 @@ static bool scan_all(const struct link_map *first, void *arg)
         if (is_own(map))
             continue;
         replace_slots(map);
-        otel_dlsym_meet(map);
+        otel_dlsym_meet(map, lazy);
     }
     __atomic_store_n(&loaded, scan->now, __ATOMIC_RELEASE);
     return true;

@@ -272,6 +272,20 @@ int main(void)
                 self.assertEqual([mix[k] for k in (*"abcdefghi", "last", "function.result")],
                                  [1, 2.5, "3", 4, 5.5, 6, 7, 8, 9, 14, 163.5])
 
+    def test_two_of_a_name(self):
+        """A slot that will lead to another library's function of that name is left alone."""
+        first = self.build("libfirst.so", "int same(int n) { return n + 100; }", "-shared", "-fPIC")
+        second = self.build("libsecond.so", "int same(int n) { __asm__ volatile(\"nopl 9(%rax)\"); "
+                            "return n; }\nint other(int n) { return n; }", "-shared", "-fPIC")
+        caller = self.build("caller", "#include <stdio.h>\nint same(int); int other(int);\n"
+                            "int main(void) { printf(\"%d %d\\n\", same(1), other(2)); }",
+                            first, second, "-Wl,-z,lazy")
+        got = self.differential([caller], shim_env={
+            "OTEL_AUTO_FUNCTIONS": "libsecond:same(n: int) -> int; other(n: int) -> int",
+            "OTEL_AUTO_FUNCTIONS_PATCH": "false"})
+        self.assertEqual(got.stdout, b"101 2\n")
+        self.assertEqual(got.spans.tree(), [("other", [])], got.log)
+
     def test_linked(self):
         self.assertEqual(self.linked().spans.tree(), [*self.INSIDE, ("plugin_mix", [])])
 
