@@ -31,6 +31,14 @@ OTEL_HOOK_LIBC(void, quick_exit, (int status))
     OTEL_REAL(quick_exit)(status);
 }
 
+/* What has ended is sent while the exporter module and all it needs are still to be found; what was
+ * loaded for it stays. */
+OTEL_HOOK_LIBC(int, chroot, (const char *path))
+{
+    otel_exit_flush();
+    return OTEL_REAL(chroot)(path);
+}
+
 /* libc forks and lets the parent _exit(0) where no hook sees it; the program is the child now. */
 OTEL_HOOK_LIBC(int, daemon, (int keep_directory, int keep_descriptors))
 {
