@@ -28,9 +28,9 @@ struct held {
     _Atomic uint32_t taking; /* 1: somebody puts another number in */
     _Atomic uint64_t head;   /* newest held record, linked by their keys; or KEEP, or DROP */
     _Atomic uint32_t failed;
-    bool when_error;
-    uint64_t slower_ns;
-    uint64_t start_ns;
+    _Atomic uint32_t when_error;
+    _Atomic uint64_t slower_ns;
+    _Atomic uint64_t start_ns;
 };
 
 static struct held traces[OTEL_TAIL_TRACES];
@@ -68,9 +68,9 @@ static bool take(struct held *t, uint32_t number, const struct otel_rule *rule, 
     }
     /* An exchange, not a store: what follows must not be seen before it. */
     atomic_exchange_explicit(&t->number, 0, memory_order_acq_rel);
-    t->when_error = rule->when_error;
-    t->slower_ns = rule->slower_ns;
-    t->start_ns = start_ns;
+    atomic_store_explicit(&t->when_error, rule->when_error, memory_order_relaxed);
+    atomic_store_explicit(&t->slower_ns, rule->slower_ns, memory_order_relaxed);
+    atomic_store_explicit(&t->start_ns, start_ns, memory_order_relaxed);
     atomic_store_explicit(&t->failed, 0, memory_order_relaxed);
     atomic_store_explicit(&t->head, EMPTY, memory_order_relaxed);
     atomic_store_explicit(&t->number, number, memory_order_release);
@@ -147,14 +147,16 @@ static uint64_t settle(struct held *t, uint64_t verdict)
     return verdict;
 }
 
+/* Of one that is decided already it may mix two traces' facts, and does not count. */
 static uint64_t judge(const struct held *t, uint64_t end_ns)
 {
-    bool failed = atomic_load_explicit(&t->failed, memory_order_acquire);
+    uint64_t start_ns = atomic_load_explicit(&t->start_ns, memory_order_relaxed);
+    uint64_t slower_ns = atomic_load_explicit(&t->slower_ns, memory_order_relaxed);
 
-    if (t->when_error && failed)
+    if (atomic_load_explicit(&t->when_error, memory_order_relaxed) &&
+        atomic_load_explicit(&t->failed, memory_order_acquire))
         return KEEP;
-    return t->slower_ns && end_ns >= t->start_ns && end_ns - t->start_ns >= t->slower_ns ? KEEP
-                                                                                         : DROP;
+    return slower_ns && end_ns >= start_ns && end_ns - start_ns >= slower_ns ? KEEP : DROP;
 }
 
 /* Room for one more held span; false: there is none. */
