@@ -72,7 +72,6 @@ static bool seal(struct otel_function_site *site, void *page, const char **why)
     return true;
 }
 
-/* quiet: no other thread can be in the function. */
 static bool patch(struct otel_function_site *site, const struct otel_functions_move *what,
                   const char **why)
 {
@@ -82,6 +81,11 @@ static bool patch(struct otel_function_site *site, const struct otel_functions_m
     *why = "no memory near it";
     if (!page)
         return false;
+    *why = "other threads may be in its first bytes";
+    if (move.at_once && !otel_code_jump_is_atomic(site->address)) {
+        otel_code_free(page);
+        return false;
+    }
     move.to = (uint8_t *)page + MOVED_AT;
     move.room = NAME_AT - MOVED_AT;
     otel_stub_places(site);
@@ -222,7 +226,8 @@ static void look_for(struct scan *scan, struct otel_function_site *site,
     }
     move.code = site->address;
     move.size = found.size;
-    move.at_once = scan->first && !__libc_single_threaded;
+    /* A module may have been in use for long when it is found. */
+    move.at_once = !__libc_single_threaded;
     find_cold(symbols, found.linker_name, &move);
     if (!binds_to(scan->modules, found.linker_name.data, site->address))
         found.linker_name.len = 0;

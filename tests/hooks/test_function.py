@@ -233,6 +233,16 @@ class Libraries(Built):
                                                              ("plugin_step", [])])], got.log)
         self.assertIn("function inner is left alone", got.log)
 
+    def test_loaded_beside_threads(self):
+        """Their first bytes stay, for a thread may be in them; the pointer from dlsym is ours."""
+        script = ("import ctypes, threading; t = threading.Thread(target=int)\\nt.start(); t.join()\\n"
+                  f"print(ctypes.CDLL({self.library()!r}).plugin_work(20))")
+        got = self.differential(["/usr/bin/python3", "-c", script],
+                                shim_env={"OTEL_AUTO_FUNCTIONS": "plugin_work(n: int) -> int"})
+        self.assertEqual(got.spans.tree(), [("plugin_work", [])], got.log)
+        self.assertIn("where another module calls it: other threads may be in its first bytes",
+                      got.log)
+
     CALLER = """
 #include <stdio.h>
 struct small { int w; double r; };
