@@ -235,8 +235,8 @@ class Libraries(Built):
 
     def test_loaded_beside_threads(self):
         """Their first bytes stay, for a thread may be in them; the pointer from dlsym is ours."""
-        script = ("import ctypes, threading; t = threading.Thread(target=int)\\nt.start(); t.join()\\n"
-                  f"print(ctypes.CDLL({self.library()!r}).plugin_work(20))")
+        script = ("import ctypes, threading\nt = threading.Thread(target=int)\nt.start()\n"
+                  f"t.join()\nprint(ctypes.CDLL({self.library()!r}).plugin_work(20))")
         got = self.differential(["/usr/bin/python3", "-c", script],
                                 shim_env={"OTEL_AUTO_FUNCTIONS": "plugin_work(n: int) -> int"})
         self.assertEqual(got.spans.tree(), [("plugin_work", [])], got.log)
