@@ -69,9 +69,9 @@ static bool by_rule(struct otel_span_context *ctx, const struct otel_span_contex
 }
 
 /* Where there are rules; they are for what begins here. */
-static __attribute__((noinline)) bool decide_ruled(struct otel_span_context *ctx,
-                                                   const struct otel_span_context *parent,
-                                                   const struct otel_span_start *start)
+static __attribute__((noinline, cold)) bool decide_ruled(struct otel_span_context *ctx,
+                                                         const struct otel_span_context *parent,
+                                                         const struct otel_span_start *start)
 {
     if (!parent || !otel_sampler_follows(&otel_config.sampler, parent))
         return by_rule(ctx, parent, start);
@@ -80,9 +80,9 @@ static __attribute__((noinline)) bool decide_ruled(struct otel_span_context *ctx
     return parent->flags & OTEL_FLAG_SAMPLED;
 }
 
-enum otel_span_decided otel_span_early(const struct otel_span_start *start,
-                                       const struct otel_span_context *parent,
-                                       const uint8_t trace_id[static OTEL_TRACE_ID_LEN])
+__attribute__((cold)) enum otel_span_decided
+otel_span_early(const struct otel_span_start *start, const struct otel_span_context *parent,
+                const uint8_t trace_id[static OTEL_TRACE_ID_LEN])
 {
     const struct otel_sampler *sampler = &otel_config.sampler;
     const struct otel_rule *rule =
