@@ -66,6 +66,8 @@ static size_t resource_len;
 static struct otel_record_view *views;
 static uint64_t *records;
 static uint32_t batch_max;
+/* The collector was away: full batches wait until then, CLOCK_MONOTONIC ns; 0: it was not. */
+static uint64_t rest_until;
 
 static uint32_t load(const _Atomic uint32_t *word)
 {
@@ -153,11 +155,21 @@ static struct otel_export_result send_batch(uint32_t n)
     return otel_batch_export(&batch);
 }
 
-/* The collector could not be reached: the batch stays in the file for whoever comes later, or, when
- * the process may go on (an exec that fails), in the queue. False: there is no file. */
+static uint64_t delay_ns(void)
+{
+    uint32_t ms = otel_config.schedule_delay_ms;
+
+    if (otel_config.exporters == OTEL_EXPORTER_CONSOLE && !otel_config.schedule_delay_set &&
+        ms > CONSOLE_DELAY_MS)
+        ms = CONSOLE_DELAY_MS;
+    return ms * MS;
+}
+
+/* The collector could not be reached: the batch stays in the file for whoever comes later, or, as
+ * long as the process goes on, in the queue. False: there is no file. */
 static bool keep(uint32_t n)
 {
-    if (!otel_spool_kept() || !otel_batch_exiting())
+    if (!otel_spool_kept())
         return false;
     otel_spool_take_back(records, n);
     if (atomic_load(&stopping)) {
@@ -175,6 +187,7 @@ static bool keep(uint32_t n)
 
 static void settle(const struct otel_export_result *result, uint32_t n)
 {
+    rest_until = result->later ? otel_clock_mono_ns() + delay_ns() : 0;
     otel_spool_turn_heard(result->later != 0);
     if (result->later == n && keep(n))
         return;
@@ -222,26 +235,24 @@ static void drop_rest(void)
     atomic_flag_clear(&dropping);
 }
 
-static uint64_t delay_ns(void)
-{
-    uint32_t ms = otel_config.schedule_delay_ms;
-
-    if (otel_config.exporters == OTEL_EXPORTER_CONSOLE && !otel_config.schedule_delay_set &&
-        ms > CONSOLE_DELAY_MS)
-        ms = CONSOLE_DELAY_MS;
-    return ms * MS;
-}
-
-/* Exports everything that had ended when it began, or until a flush's time is over. */
+/* Exports everything that had ended when it began, or until a flush's time is over, or the
+ * collector turns out to be away and what it does not take is kept. */
 static void export_all(void)
 {
+    if (otel_batch_exiting() && otel_spool_kept() && otel_spool_turn_away())
+        return;
     otel_queue_mark();
     while (otel_queue_marked()) {
         if (otel_batch_exiting() && !otel_batch_time_left_ns())
             return;
-        if (!export_one())
+        if (!export_one() || (rest_until && otel_spool_kept()))
             return;
     }
+}
+
+static bool is_resting(uint64_t now)
+{
+    return rest_until > now && otel_spool_kept();
 }
 
 /* Is there something to do that comes before other processes' spans? */
@@ -295,7 +306,7 @@ static void work(void)
         }
         /* Behind the answer to a flush: under load there may be no end to it. */
         while (!otel_batch_exiting() && otel_queue_len() >= otel_config.max_export_batch_size &&
-               export_one())
+               !is_resting(otel_clock_mono_ns()) && export_one())
             ;
     }
 }
@@ -542,5 +553,6 @@ void otel_batch_reset(void)
     atomic_store(&leave_at, 0);
     atomic_store(&in_flight, 0);
     otel_spool_turn_reset();
+    rest_until = 0;
     resource_len = 0;
 }

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/config.h"
 #include "core/log.h"
 #include "core/sys.h"
@@ -168,6 +169,57 @@ void otel_spool_name(char out[static OTEL_SPOOL_NAME_MAX], uint32_t pid, uint32_
     at = put_decimal(at, pid);
     *at++ = '.';
     *put_hex(at, random) = '\0';
+}
+
+static void name_mark(char out[static OTEL_SPOOL_NAME_MAX])
+{
+    strcpy(put_hex(out, (uint32_t)otel_spool_destination()), ".away");
+}
+
+void otel_spool_mark_away(bool away)
+{
+    char name[OTEL_SPOOL_NAME_MAX];
+    struct otel_spool_folder folder;
+    int fd;
+
+    if (otel_spool_folder_open(&folder, false) < 0)
+        return;
+    name_mark(name);
+    if (away) {
+        fd = otel_sys_file.openat(folder.fd, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+                                  0600);
+        if (fd >= 0) {
+            otel_sys_file.touch(fd);
+            otel_sys.close(fd);
+        }
+    } else {
+        otel_sys_file.unlinkat(folder.fd, name);
+    }
+    otel_sys.close(folder.fd);
+}
+
+bool otel_spool_marked_away(uint32_t within_ms, bool *there)
+{
+    char name[OTEL_SPOOL_NAME_MAX];
+    struct otel_spool_folder folder;
+    uint64_t now = otel_clock_unix_ns();
+    uint64_t marked = 0;
+    struct stat st;
+    int fd;
+
+    *there = false;
+    if (otel_spool_folder_open(&folder, false) < 0)
+        return false;
+    name_mark(name);
+    fd = otel_sys_file.openat(folder.fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+    *there = fd >= 0;
+    if (fd >= 0) {
+        if (otel_sys.fstat(fd, &st) == 0)
+            marked = (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec;
+        otel_sys.close(fd);
+    }
+    otel_sys.close(folder.fd);
+    return marked && marked <= now && now - marked < within_ms * UINT64_C(1000000);
 }
 
 static bool read_hex(const char **at, uint32_t *v)

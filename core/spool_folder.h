@@ -48,6 +48,12 @@ void otel_spool_name(char out[static OTEL_SPOOL_NAME_MAX], uint32_t pid, uint32_
 /* Is this a name of ours, and one of this destination? *pid: of the process it names. */
 bool otel_spool_name_parse(const char *name, uint32_t *destination, uint32_t *pid);
 
+/* A mark for other processes: the collector could not be reached a moment ago, or can be again. */
+void otel_spool_mark_away(bool away);
+
+/* Has somebody set that mark within so many ms? *there: it is there, however old. */
+bool otel_spool_marked_away(uint32_t within_ms, bool *there);
+
 /* A file of so many bytes, mapped and locked (alive), under a name that no reader looks at.
  * Returns its memory, or NULL; then nothing is left of it. at: as otel_sys_file.map. */
 void *otel_spool_make(const struct otel_spool_folder *folder, const char *hidden, uint64_t size,

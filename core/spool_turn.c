@@ -14,7 +14,7 @@
 /* The batch thread's; a fork child resets them before it has one. */
 static bool done;       /* there has been a turn */
 static bool unfinished; /* the last one was interrupted */
-static bool is_away;    /* the collector, a moment ago */
+static bool marked;     /* a mark was seen or set: to be taken away when the collector is back */
 static uint64_t until;  /* CLOCK_MONOTONIC ns, of the last turn; 0: no limit */
 static bool (*is_busy)(void);
 
@@ -36,14 +36,14 @@ static void report(const struct otel_spool_sum *sum)
 static void turn(uint32_t unless_within_ms)
 {
     struct otel_spool_sum sum = {0};
-    bool away = is_away;
 
-    is_away = false; /* the next turn may find it back */
-    if (away || !otel_spool_wanted())
+    if (!otel_spool_wanted() || otel_spool_turn_away())
         return;
     unfinished = false;
     if (otel_spool_drain(&sum, unless_within_ms, go_on) == 0)
         done = true;
+    if (sum.away || sum.exported)
+        otel_spool_turn_heard(sum.away);
     report(&sum);
 }
 
@@ -65,10 +65,23 @@ void otel_spool_turn_last(bool (*busy)(void))
 
 void otel_spool_turn_heard(bool away)
 {
-    is_away = away;
+    if (!otel_spool_wanted() || (!away && !marked))
+        return;
+    otel_spool_mark_away(away);
+    marked = away;
+}
+
+bool otel_spool_turn_away(void)
+{
+    bool there = false;
+    bool away =
+        otel_spool_wanted() && otel_spool_marked_away(otel_config.schedule_delay_ms, &there);
+
+    marked |= there;
+    return away;
 }
 
 void otel_spool_turn_reset(void)
 {
-    done = unfinished = is_away = false;
+    done = unfinished = marked = false;
 }

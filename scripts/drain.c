@@ -60,6 +60,8 @@ int drain(void)
     otel_exporter_init(&platform);
     err = otel_spool_drain(&sum, 0, go_on);
     otel_exporter_close();
+    if (sum.exported && !sum.away)
+        otel_spool_mark_away(false);
     if (err && err != -ENOENT) {
         fprintf(stderr, "otel-auto: the spool cannot be opened: %s\n", strerror(-err));
         return 1;

@@ -8,7 +8,8 @@ import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-from harness import BUILD, TestCase, environment, shim_environment  # noqa: E402
+from harness import (BUILD, TestCase, collectors, environment,  # noqa: E402
+                     shim_environment)
 
 PYTHON = "/usr/bin/python3"
 TOOL = os.path.join(BUILD, "otel-auto")
@@ -147,6 +148,35 @@ class Others(SpoolCase):
         services = sorted(s.resource["service.name"] for s in self.sink.spans)
         self.assertEqual(services, ["heir"] + ["victim"] * 4)
         self.assertEqual([s.resource.get("team") for s in self.sink.spans].count("blue"), 4)
+
+
+class Away(SpoolCase):
+    """The collector cannot be reached."""
+
+    def test_short_programs_wait_for_it_once_and_leave_their_spans(self):
+        self.sink.fault = collectors.hang()
+        patience = {"OTEL_BSP_SCHEDULE_DELAY": "600000"}  # how long the first one's word holds
+        self.start(ONE, OTEL_AUTO_EXIT_TIMEOUT="200", **patience).communicate()
+        asked = len(self.sink.requests)
+        for _ in range(3):  # each would wait a minute
+            self.start(ONE, **patience).communicate()
+        self.assertEqual(len(self.sink.requests), asked)
+        self.assertEqual(len(self.files()), 4 + 1)
+        self.sink.fault = None
+        self.assertEqual(self.drain().returncode, 0)
+        self.assertEqual(len({s.span_id for s in self.sink.spans}), 4)
+        self.assertEqual(self.files(), [])
+
+    def test_a_running_program_keeps_them_until_it_is_back(self):
+        busy = collectors.status(503, retry_after=3600)
+        self.sink.faults = [busy] * 3
+        runs = self.start(OPEN, OTEL_BSP_SCHEDULE_DELAY="50")
+        self.assertEqual(runs.stdout.readline(), b"ready\n")
+        self.sink.wait(lambda spans: len(spans) == 3)
+        runs.communicate()
+        self.assertEqual(len({s.span_id for s in self.sink.spans}), 4)
+        self.assertEqual(len(self.sink.spans), 4)
+        self.assertEqual(self.files(), [])
 
 
 ENDS = {
