@@ -60,7 +60,8 @@ static void escaped(struct otel_buffer *out, const char *text, size_t len)
         escape(out, c);
         from = i + 1;
     }
-    otel_buffer_append(out, text + from, len - from);
+    if (len > from) /* text may be NULL where len is 0 */
+        otel_buffer_append(out, text + from, len - from);
     byte(out, '"');
 }
 
