@@ -172,6 +172,12 @@ static void leave_spool(void)
         otel_spool_leave();
 }
 
+void otel_tracer_send(void)
+{
+    if (enabled && otel_generation())
+        otel_batch_flush(otel_config.exit_timeout_ms);
+}
+
 void otel_tracer_flush(void)
 {
     if (!enabled || !otel_generation())

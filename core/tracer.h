@@ -28,6 +28,10 @@ bool otel_tracer_idle(void);
  * system call. */
 bool otel_tracer_follows(void);
 
+/* Exports what has ended, bounded by OTEL_AUTO_EXIT_TIMEOUT; the process goes on. No-op when
+ * nothing waits. */
+void otel_tracer_send(void);
+
 /* Before an exec: exports what has ended, bounded by OTEL_AUTO_EXIT_TIMEOUT. The process
  * may go on afterwards (an exec that fails). No-op when nothing waits or in a vfork child. */
 void otel_tracer_flush(void);

@@ -35,7 +35,7 @@ OTEL_HOOK_LIBC(void, quick_exit, (int status))
  * loaded for it stays. */
 OTEL_HOOK_LIBC(int, chroot, (const char *path))
 {
-    otel_exit_flush();
+    otel_exit_send();
     return OTEL_REAL(chroot)(path);
 }
 

@@ -63,6 +63,12 @@ void otel_exit_end(int status)
     guarded(otel_tracer_stop, code_of(status), true);
 }
 
+static void send_ended(int unused)
+{
+    (void)unused;
+    otel_tracer_send();
+}
+
 static void flush(int unused)
 {
     (void)unused;
@@ -75,6 +81,11 @@ static void end_and_flush(int status)
     if (!otel_process_span_pending())
         otel_process_span_end(status);
     otel_tracer_flush();
+}
+
+void otel_exit_send(void)
+{
+    guarded(send_ended, OTEL_STATUS_UNKNOWN, false);
 }
 
 void otel_exit_flush(void)

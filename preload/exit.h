@@ -20,8 +20,11 @@ void otel_exit_stop(void);
  * moment (OTEL_AT_EXIT) comes first. */
 void otel_exit_end(int status);
 
-/* Before an exec or a change of the root: exports what has ended, within the same time. The process
- * may go on. */
+/* Before a change of the root: exports what has ended, within the same time. The process goes on.
+ */
+void otel_exit_send(void);
+
+/* Before an exec: the same, and the spool (core/spool.h) is left. The process may go on. */
 void otel_exit_flush(void);
 
 /* Before an exec that will work, as far as one can see: the process's own span (process_span.h)
