@@ -56,7 +56,9 @@ def run(command, shim=None, before=(), wrapper=(), talk=None, **settings):
     also = settings.pop("ALSO_PRELOAD", None)
     library = [x for x in (also, preload if shim else None) if x]
     env = environment({"OTEL_LOG_LEVEL": "debug", "OTEL_EXPORTER_OTLP_ENDPOINT": shim,
-                       "OTEL_AUTO_EXIT_TIMEOUT": "10000", **settings})
+                       "OTEL_AUTO_EXIT_TIMEOUT": "10000",
+                       # what one test leaves there, the next on its port would find
+                       "OTEL_AUTO_SPOOL_DIR": "off", **settings})
     child = subprocess.Popen(
         [*wrapper, "env", *before, *(["LD_PRELOAD=" + ":".join(library)] if library else []),
          *command], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
