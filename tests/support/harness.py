@@ -80,7 +80,7 @@ def shim_environment(endpoint, extra=None, log=None):
     """The same with the shim. The exit timeout is long, so that a loaded machine loses no span; a
     test about that time sets its own."""
     settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_AUTO_EXIT_TIMEOUT": "60000",
-                "LD_PRELOAD": SHIM}
+                "OTEL_AUTO_SPOOL_DIR": "off", "LD_PRELOAD": SHIM}
     if log:
         settings["OTEL_AUTO_LOG"] = log
     settings.update(extra or {})
@@ -101,7 +101,7 @@ def run(cmd, shim=True, env=None, input=None, timeout=TIMEOUT, cwd=None, collect
         if mine:
             collector = stack.enter_context(Collector())
         full = shim_environment(collector.url, env, log) if shim else environment(env)
-        if shim and "OTEL_AUTO_SPOOL_DIR" not in full and os.path.isdir("/dev/shm"):
+        if shim and "OTEL_AUTO_SPOOL_DIR" not in (env or {}) and os.path.isdir("/dev/shm"):
             full["OTEL_AUTO_SPOOL_DIR"] = stack.enter_context(
                 tempfile.TemporaryDirectory(prefix="otel-test-", dir="/dev/shm"))
         child = subprocess.Popen(cmd, env=full, cwd=cwd, start_new_session=True,
