@@ -7,6 +7,7 @@
 
 #include "core/counters.h"
 #include "core/sys.h"
+#include "core/tracer.h"
 
 enum mapping { UNMAPPED, MAPPING, MAPPED = OTEL_POOL_MAPPED, REFUSED };
 
@@ -131,9 +132,16 @@ static uint32_t pop(struct otel_pool *pool, uint32_t shard)
 
     while ((uint32_t)old) {
         uint32_t index = (uint32_t)old - 1;
-        uint64_t next = atomic_load_explicit(&pool->link[index].next, memory_order_relaxed);
-        uint64_t tagged = ((old >> 32) + 1) << 32 | next;
+        uint64_t next;
+        uint64_t tagged;
 
+        /* Somebody has written into our memory: go no further in it. */
+        if (__builtin_expect(index >= pool->count, 0)) {
+            otel_tracer_pass_through("the lists of the store are destroyed");
+            return 0;
+        }
+        next = atomic_load_explicit(&pool->link[index].next, memory_order_relaxed);
+        tagged = ((old >> 32) + 1) << 32 | next;
         if (atomic_compare_exchange_weak_explicit(head, &old, tagged, memory_order_acq_rel,
                                                   memory_order_acquire)) {
             if (next)

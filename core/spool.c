@@ -11,10 +11,12 @@
 #include "core/generation.h"
 #include "core/ids.h"
 #include "core/log.h"
+#include "core/obituary.h"
 #include "core/spool_folder.h"
 #include "core/store.h"
 #include "core/sys.h"
 #include "core/sys_file.h"
+#include "core/tracer.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -169,11 +171,13 @@ static void *map_records(const struct otel_pool *pool, uint32_t *there)
 {
     struct otel_spool_folder folder;
     struct otel_spool_header *h;
+    uint32_t crashes;
 
     if (pool->count != record_count || record_count > OTEL_SPOOL_RECORDS_MAX ||
         !otel_spool_wanted() || otel_spool_folder_open(&folder, true) < 0)
         return NULL;
     h = make(&folder);
+    crashes = h ? otel_obituary_crashes(&folder, h) : 0;
     otel_sys.close(folder.fd);
     if (!h) {
         if (otel_log_once(&said_refused))
@@ -183,9 +187,12 @@ static void *map_records(const struct otel_pool *pool, uint32_t *there)
     }
     memcpy(own_path, folder.path, sizeof own_path);
     place = NULL;
+    atomic_store(&h->crashes, crashes);
     atomic_store(&named, true);
     atomic_store_explicit(&own, h, memory_order_release);
     *there = atomic_load(&h->records_there);
+    if (crashes >= OTEL_OBITUARY_CRASHES)
+        otel_tracer_pass_through("this program crashed at its start twice in a row");
     return (char *)h + otel_spool_records_at();
 }
 

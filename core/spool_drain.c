@@ -45,15 +45,6 @@ struct pass {
     uint8_t copies[1 << 20]; /* of the data of spans that get more */
 };
 
-/* As the kernel writes it. */
-struct entry {
-    uint64_t inode;
-    int64_t offset;
-    uint16_t size;
-    uint8_t type;
-    char name[];
-};
-
 static struct otel_record *record_at(struct otel_spool_header *h, uint32_t i)
 {
     return (struct otel_record *)((char *)h + otel_spool_records_at() +
@@ -305,8 +296,8 @@ static void each_name(struct pass *pass, size_t len)
 {
     uint32_t ours = (uint32_t)otel_spool_destination();
 
-    for (size_t at = 0; at + offsetof(struct entry, name) < len && goes_on(pass);) {
-        const struct entry *e = (const struct entry *)(pass->names + at);
+    for (size_t at = 0; at + OTEL_DIRENT_NAME < len && goes_on(pass);) {
+        const struct otel_dirent *e = (const struct otel_dirent *)(pass->names + at);
         uint32_t destination, pid;
 
         if (!e->size || e->size > len - at)

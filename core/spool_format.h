@@ -21,7 +21,7 @@
 #include "core/record.h"
 #include "core/resource.h"
 
-#define OTEL_SPOOL_MAGIC UINT64_C(0x31306c6f6f70736f) /* "ospool01" */
+#define OTEL_SPOOL_MAGIC UINT64_C(0x32306c6f6f70736f) /* "ospool02" */
 #define OTEL_SPOOL_PAGE 4096
 #define OTEL_SPOOL_RECORDS_MAX (1U << 21)
 #define OTEL_SPOOL_OVERFLOWS_MAX (1U << 16)
@@ -47,6 +47,8 @@ struct otel_spool_header {
     _Atomic uint32_t overflows_there; /* the same */
     _Atomic uint32_t leaving;         /* enum otel_spool_leaving */
     _Atomic uint32_t signal;          /* that ended it, as its parent saw; 0: not known */
+    _Atomic uint32_t crashes;         /* at a start, in a row, before this process (obituary.h) */
+    _Atomic uint64_t died_unix_ns;    /* when its parent saw that */
     struct otel_handover handover;    /* of the batch whose records are EXPORTING */
     /* For the time before the resource is known: what it will be made of. Texts, cut. */
     char executable[256];

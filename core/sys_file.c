@@ -55,6 +55,16 @@ static long sys_getdents(int folder, void *buf, size_t n)
     return SYS(SYS_getdents64, folder, buf, n);
 }
 
+static int64_t sys_pread(int fd, void *buf, size_t n, int64_t at)
+{
+    return SYS(SYS_pread64, fd, buf, n, at);
+}
+
+static int64_t sys_pwrite(int fd, const void *buf, size_t n, int64_t at)
+{
+    return SYS(SYS_pwrite64, fd, buf, n, at);
+}
+
 static int sys_flock(int fd, int operation)
 {
     return (int)SYS(SYS_flock, fd, operation);
@@ -102,6 +112,8 @@ struct otel_sys_file otel_sys_file = {
     .unlinkat = sys_unlinkat,
     .renameat = sys_renameat,
     .getdents = sys_getdents,
+    .pread = sys_pread,
+    .pwrite = sys_pwrite,
     .flock = sys_flock,
     .ftruncate = sys_ftruncate,
     .on_tmpfs = sys_on_tmpfs,

@@ -12,14 +12,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A name in a folder, as the kernel has it (struct linux_dirent64). */
+struct otel_dirent {
+    uint64_t inode;
+    int64_t offset;
+    uint16_t size; /* of the whole */
+    uint8_t type;
+    char name[];
+};
+#define OTEL_DIRENT_NAME offsetof(struct otel_dirent, name)
+
 struct otel_sys_file {
     int (*mkdir)(const char *path, unsigned mode);
     int (*rmdir)(const char *path);
     int (*openat)(int folder, const char *name, int flags, unsigned mode);
     int (*unlinkat)(int folder, const char *name);
     int (*renameat)(int folder, const char *from, const char *to);
-    /* Whole struct linux_dirent64, as many as fit; 0: the end. */
+    /* Whole struct otel_dirent, as many as fit; 0: the end. */
     long (*getdents)(int folder, void *buf, size_t n);
+    int64_t (*pread)(int fd, void *buf, size_t n, int64_t at);
+    int64_t (*pwrite)(int fd, const void *buf, size_t n, int64_t at);
     int (*flock)(int fd, int operation);
     int (*ftruncate)(int fd, int64_t len);
     /* 1: fd lies on a tmpfs, whose pages are memory; 0: elsewhere. */

@@ -220,6 +220,14 @@ void otel_tracer_confine(void)
     otel_log_init(OTEL_LOG_NONE, NULL);
 }
 
+void otel_tracer_pass_through(const char *why)
+{
+    if (__atomic_exchange_n(&otel_config.disabled, true, __ATOMIC_RELAXED))
+        return;
+    otel_log(OTEL_LOG_ERROR, "%s: passed through from now on, nothing more is traced", why);
+    otel_fdtable_close();
+}
+
 void otel_tracer_last(void)
 {
     if (!enabled || !otel_generation() || !otel_spool_kept())

@@ -50,6 +50,11 @@ void otel_tracer_leave(int status);
  * incoming context is still passed on. No-op in a vfork child. */
 void otel_tracer_confine(void);
 
+/* Something is wrong with us, or may be: from now on this process makes no more spans and follows
+ * no sockets; what comes in is still passed on, what has ended is still exported. One line of the
+ * log says why. Any thread, in the middle of anything of ours; signal handlers too. */
+void otel_tracer_pass_through(const char *why);
+
 /* At exit, before the host's atexit handlers: ends what is under way, flush, end the thread, print
  * the sum when asked. Bounded; idempotent. */
 void otel_tracer_stop(int status);

@@ -25,6 +25,7 @@
 
 /* Written by our constructor, constant afterwards. */
 static __typeof__(&posix_spawn) real_spawn;
+static __typeof__(&waitpid) real_waitpid;
 static bool dashes;
 
 static void prepare(void)
@@ -33,7 +34,8 @@ static void prepare(void)
 
     if (version[0] == '2' && version[1] == '.')
         dashes = strtoul(version + 2, NULL, 10) >= DASHES_SINCE;
-    if (otel_tracer_enabled())
+    real_waitpid = (__typeof__(&waitpid))otel_real_libc("waitpid");
+    if (otel_tracer_enabled() && real_waitpid)
         real_spawn = (__typeof__(&posix_spawn))otel_real_libc("posix_spawn");
 }
 
@@ -150,7 +152,7 @@ static int await(struct call *call)
 
     pthread_cleanup_push(cancelled, call);
     do
-        got = waitpid(call->pid, &status, 0);
+        got = real_waitpid(call->pid, &status, 0);
     while (got < 0 && errno == EINTR);
     if (got != call->pid)
         status = -1;

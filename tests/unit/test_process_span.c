@@ -63,18 +63,24 @@ Test(process_span, one_that_is_not_sampled_is_passed_on)
     cr_assert_eq(otel_context_current()->flags & OTEL_FLAG_SAMPLED, 0);
 }
 
+/* What the child ends is one of its own, in the same trace. */
 Test(process_span, is_not_a_fork_childs_to_end)
 {
+    const struct otel_span_context *now;
+    struct otel_span_context parent;
     int status;
     pid_t pid;
 
     start();
+    parent = *otel_context_current();
     pid = fork();
     if (!pid) {
         otel_generation();
         otel_process_span_end(0);
-        _exit(otel_process_span_open() || !otel_process_span_begun() ||
-              !otel_context_current()->remote);
+        now = otel_context_current();
+        _exit(otel_process_span_open() || !otel_process_span_begun() || now->remote ||
+              !memcmp(now->span_id, parent.span_id, sizeof now->span_id) ||
+              memcmp(now->trace_id, parent.trace_id, sizeof now->trace_id) != 0);
     }
     waitpid(pid, &status, 0);
     cr_assert_eq(status, 0);
