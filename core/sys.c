@@ -12,30 +12,14 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+
+#include "core/sys_call.h"
 
 /* The kernel's own set: one bit a signal, 64 of them. */
 #define SIGNAL_BIT(n) (1ULL << ((n)-1))
 #define WRITE_SIGNALS (SIGNAL_BIT(SIGPIPE) | SIGNAL_BIT(SIGXFSZ))
 
 #define MAPPING_WAIT_NS (INT64_C(50) * 1000 * 1000)
-
-/* libc's syscall() reports failure by -1 and errno; the host's errno is put back. */
-static long result_of(long ret, int saved_errno)
-{
-    if (ret == -1) {
-        ret = -errno;
-        errno = saved_errno;
-    }
-    return ret;
-}
-
-#define SYS(...)                                 \
-    ({                                           \
-        int saved_ = errno;                      \
-        result_of(syscall(__VA_ARGS__), saved_); \
-    })
 
 static int sys_open(const char *path, int flags, unsigned mode)
 {

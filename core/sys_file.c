@@ -5,25 +5,9 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
-#include <unistd.h>
 
-/* As in sys.c: libc's syscall() reports failure by -1 and errno; the host's errno is put back. */
-static long result_of(long ret, int saved_errno)
-{
-    if (ret == -1) {
-        ret = -errno;
-        errno = saved_errno;
-    }
-    return ret;
-}
-
-#define SYS(...)                                 \
-    ({                                           \
-        int saved_ = errno;                      \
-        result_of(syscall(__VA_ARGS__), saved_); \
-    })
+#include "core/sys_call.h"
 
 static int sys_mkdir(const char *path, unsigned mode)
 {
