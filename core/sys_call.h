@@ -22,7 +22,8 @@ static inline long otel_sys_result(long ret, int saved_errno)
     return ret;
 }
 
-/* SYS(SYS_close, fd): the kernel's result, a long. */
+/* SYS(SYS_close, fd): the kernel's result, a long. Not a function: how many arguments there are
+ * depends on the call. */
 #define SYS(...)                                       \
     ({                                                 \
         int saved_ = errno;                            \
