@@ -251,7 +251,9 @@ class Retries(Transport):
         p.stdin.flush()
         lines = b""
         while b"batch" not in lines:  # the answer has been read
-            lines += p.stdout.readline()
+            line = p.stdout.readline()
+            self.assertTrue(line, lines)
+            lines += line
         for sock in list(col.open):
             sock.shutdown(2)
         out = parse(0, (lines + p.communicate(b"\n", timeout=60)[0]).decode())

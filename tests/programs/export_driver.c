@@ -123,12 +123,23 @@ static void host_release(int fd)
     cookies[fd] = 0;
 }
 
+/* True and false come in turn. */
+static void host_waiting(bool begins)
+{
+    static bool waits;
+
+    if (begins == waits)
+        printf("log 0 a wait that %s twice\n", begins ? "begins" : "ends");
+    waits = begins;
+}
+
 static const struct otel_export_host host = {
     .log = host_log,
     .log_enabled = host_log_enabled,
     .time_left_ns = host_time_left,
     .exiting = host_exiting,
     .sleep = host_sleep,
+    .waiting = host_waiting,
     .write_std = host_write_std,
     .isatty_std = host_isatty,
     .fd_adopt = host_adopt,

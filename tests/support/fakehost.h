@@ -89,12 +89,18 @@ static void fakehost_release(int fd)
     fakehost.released++;
 }
 
+static void fakehost_waiting(bool begins)
+{
+    (void)begins;
+}
+
 static const struct otel_export_host fakehost_table = {
     .log = fakehost_log,
     .log_enabled = fakehost_log_enabled,
     .time_left_ns = fakehost_time_left,
     .exiting = fakehost_exiting,
     .sleep = fakehost_sleep,
+    .waiting = fakehost_waiting,
     .write_std = fakehost_write_std,
     .isatty_std = fakehost_isatty_std,
     .fd_adopt = fakehost_adopt,
