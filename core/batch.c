@@ -3,10 +3,10 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "core/batch_thread.h"
 #include "core/clock.h"
 #include "core/config.h"
 #include "core/counters.h"
@@ -19,17 +19,19 @@
 #include "core/queue.h"
 #include "core/resource.h"
 #include "core/spool.h"
+#include "core/spool_keep.h"
 #include "core/spool_turn.h"
 #include "core/store.h"
 #include "core/sys.h"
 #include "core/tls.h"
 
 #define MS UINT64_C(1000000)
-#define STACK_SIZE (256 * 1024)
 /* A terminal is read by a person who waits; used when the console is the only exporter. */
 #define CONSOLE_DELAY_MS 200
 /* After the time allowed for exit the thread is given this long to notice that it is over. */
 #define EXIT_GRACE_MS 60
+/* Who sleeps so long waits to try again, not for an answer. */
+#define RETRY_NS (100 * MS)
 
 enum thread_state { NONE, STARTING, RUNNING, ENDED, REFUSED };
 
@@ -68,6 +70,8 @@ static uint64_t *records;
 static uint32_t batch_max;
 /* The collector was away: full batches wait until then, CLOCK_MONOTONIC ns; 0: it was not. */
 static uint64_t rest_until;
+/* There was no room for a batch in the spool: not asked again until then. */
+static uint64_t no_room_until;
 
 static uint32_t load(const _Atomic uint32_t *word)
 {
@@ -98,6 +102,14 @@ static void doze(uint64_t ns)
     otel_gate_enter();
 }
 
+/* Half full: what the collector does not take now had better leave the queue. Only where there is a
+ * place for it. */
+static bool is_filling(uint32_t taken)
+{
+    return otel_spool_kept() && otel_clock_mono_ns() >= no_room_until &&
+           otel_queue_len() + taken >= (otel_config.max_queue_size + 1) / 2;
+}
+
 void otel_batch_sleep(uint64_t ns)
 {
     uint64_t until = otel_clock_mono_ns() + ns;
@@ -105,13 +117,17 @@ void otel_batch_sleep(uint64_t ns)
     while (!otel_batch_exiting()) {
         uint64_t now = otel_clock_mono_ns();
 
+        if (ns >= RETRY_NS && is_filling(0)) {
+            atomic_store(&export_until, now); /* it is kept elsewhere sooner than retried */
+            return;
+        }
         if (now >= until)
             return;
         if (until > now + ns)
             until = now + ns; /* as in work() */
         if (atomic_exchange(&wake, 0))
             continue; /* a full batch is no reason to hurry a retry; exit is, and is seen above */
-        doze(until - now);
+        doze(until - now < RETRY_NS ? until - now : RETRY_NS);
     }
 }
 
@@ -136,8 +152,8 @@ struct otel_export_result otel_batch_export(const struct otel_batch *batch)
     return otel_exporter_export(batch);
 }
 
-/* Exports the n spans of records. */
-static struct otel_export_result send_batch(uint32_t n)
+/* The n spans of records, about to be sent. */
+static struct otel_batch prepare(uint32_t n)
 {
     struct otel_batch batch = {.spans = views, .resource = resource};
 
@@ -152,7 +168,7 @@ static struct otel_export_result send_batch(uint32_t n)
             views[batch.count++] =
                 (struct otel_record_view){record, otel_store_data(record, &cap), record->used};
     }
-    return otel_batch_export(&batch);
+    return batch;
 }
 
 static uint64_t delay_ns(void)
@@ -165,12 +181,33 @@ static uint64_t delay_ns(void)
     return ms * MS;
 }
 
+/* The records go, whatever became of them. */
+static void free_records(uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        otel_store_free(records[i]);
+}
+
+/* A batch that fills the queue gets a file of its own. False: it has its records still. */
+static bool spill(const struct otel_batch *batch, uint32_t n)
+{
+    if (otel_spool_keep(batch->spans, batch->count, resource, resource_len)) {
+        free_records(n);
+        return true;
+    }
+    no_room_until = otel_clock_mono_ns() + delay_ns();
+    return false;
+}
+
 /* The collector could not be reached: the batch stays in the file for whoever comes later, or, as
- * long as the process goes on, in the queue. False: there is no file. */
-static bool keep(uint32_t n)
+ * long as the process goes on, in the queue, or it leaves that when it fills. False: there is no
+ * file. */
+static bool keep(const struct otel_batch *batch, uint32_t n)
 {
     if (!otel_spool_kept())
         return false;
+    if (!atomic_load(&stopping) && is_filling(n) && spill(batch, n))
+        return true;
     otel_spool_take_back(records, n);
     if (atomic_load(&stopping)) {
         otel_count(OTEL_COUNT_SPOOLED, n);
@@ -185,31 +222,57 @@ static bool keep(uint32_t n)
     return true;
 }
 
-static void settle(const struct otel_export_result *result, uint32_t n)
+static void settle(const struct otel_batch *batch, const struct otel_export_result *result,
+                   uint32_t n)
 {
     rest_until = result->later ? otel_clock_mono_ns() + delay_ns() : 0;
     otel_spool_turn_heard(result->later != 0);
-    if (result->later == n && keep(n))
+    if (result->later == n && keep(batch, n))
         return;
     count_result(result);
-    for (uint32_t i = 0; i < n; i++)
-        otel_store_free(records[i]);
+    free_records(n);
 }
 
 /* Takes and exports one batch; returns how many spans it had. */
 static uint32_t export_one(void)
 {
     struct otel_export_result result;
+    struct otel_batch batch;
     uint32_t n;
 
     atomic_store(&in_flight, 1);
     n = otel_queue_take(records, batch_max);
     if (n) {
-        result = send_batch(n);
-        settle(&result, n);
+        batch = prepare(n);
+        result = otel_batch_export(&batch);
+        settle(&batch, &result, n);
     }
     atomic_store(&in_flight, 0);
     return n;
+}
+
+/* While the collector is known to be away a queue that fills is emptied without asking it. False:
+ * there is no cause, or no room. */
+static bool spill_one(void)
+{
+    struct otel_batch batch;
+    bool done = false;
+    uint32_t n;
+
+    if (!is_filling(0))
+        return false;
+    atomic_store(&in_flight, 1);
+    n = otel_queue_take(records, batch_max);
+    if (n) {
+        batch = prepare(n);
+        done = batch.count == n && spill(&batch, n);
+        if (!done && !keep(&batch, n)) {
+            otel_count(OTEL_COUNT_DROPPED_EXPORT, n);
+            free_records(n);
+        }
+    }
+    atomic_store(&in_flight, 0);
+    return done;
 }
 
 /* There is no thread (any more): what waits is left in the file, or dropped and counted. Any
@@ -308,6 +371,8 @@ static void work(void)
         while (!otel_batch_exiting() && otel_queue_len() >= otel_config.max_export_batch_size &&
                !is_resting(otel_clock_mono_ns()) && export_one())
             ;
+        while (!otel_batch_exiting() && is_resting(otel_clock_mono_ns()) && spill_one())
+            ;
     }
 }
 
@@ -364,35 +429,6 @@ static void *run(void *unused)
     return unused;
 }
 
-/* libc takes the static TLS of all libraries out of a thread's stack; a host can have a lot of it.
- */
-static size_t host_share(const pthread_attr_t *attr)
-{
-    size_t n = platform->min_stack ? platform->min_stack(attr) : 0;
-
-    return (n + 65535) & ~(size_t)65535;
-}
-
-/* A thread with every signal blocked: the host's handlers must never run on it. */
-static int create(void)
-{
-    pthread_attr_t attr;
-    sigset_t all;
-    sigset_t old;
-    int err;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK_SIZE + host_share(&attr));
-    err = platform->thread_create(&thread, &attr, run, NULL);
-    if (err == EINVAL) /* a host whose static TLS alone is larger than that stack */
-        err = platform->thread_create(&thread, NULL, run, NULL);
-    pthread_attr_destroy(&attr);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return err;
-}
-
 /* True when the thread runs now. A vfork child starts none: it would end with the child, unseen by
  * the parent whose state this is. A thread that was refused (RLIMIT_NPROC, seccomp) is not asked
  * for again: the spans are counted as dropped when the process ends. */
@@ -407,7 +443,7 @@ static bool start(void)
         return load(&thread_state) == RUNNING;
     if (platform->at_exit)
         platform->at_exit();
-    err = create();
+    err = otel_batch_thread(platform, &thread, run);
     /* The thread may have ended already where the process is on its way out. */
     none = STARTING;
     atomic_compare_exchange_strong(&thread_state, &none, (uint32_t)(err ? REFUSED : RUNNING));
@@ -553,6 +589,7 @@ void otel_batch_reset(void)
     atomic_store(&leave_at, 0);
     atomic_store(&in_flight, 0);
     otel_spool_turn_reset();
-    rest_until = 0;
+    otel_spool_keep_reset();
+    rest_until = no_room_until = 0;
     resource_len = 0;
 }

@@ -28,6 +28,7 @@
                           "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"},              \
         .exit_timeout_ms = 900, .db_text = OTEL_DB_TEXT_AUTO, .private_fds = true,       \
         .functions_patch = true, .socket_spans = OTEL_SOCKET_SPANS_CONNECTION,           \
+        .spool_max = 64 << 20,                                                           \
     }
 
 /* Never written. */

@@ -112,6 +112,7 @@ struct otel_config {
     const char *functions_file; /* OTEL_AUTO_FUNCTIONS_FILE */
     bool functions_patch;       /* OTEL_AUTO_FUNCTIONS_PATCH, default true (preload/function.h) */
     const char *spool;          /* OTEL_AUTO_SPOOL_DIR (spool_folder.h), "off": none */
+    uint32_t spool_max;         /* OTEL_AUTO_SPOOL_MAX, bytes (spool_keep.h) */
     const char *disabled_hooks; /* OTEL_AUTO_DISABLE: families: "curl,sockets" */
 
     const char *traceparent; /* TRACEPARENT, TRACESTATE, BAGGAGE of this process */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A counter for every outcome of a span. At any quiet moment
- *     started == exported + dropped (all kinds) + spooled + not ended
+ *     started == exported + dropped (all kinds) + spooled (both kinds) + not ended
  *                + ended and waiting, or held (tail.h)
  * and not_sampled and kept_no_room count apart. Sharded; adding is one relaxed add on the thread's
  * own line.
@@ -22,6 +22,8 @@ enum otel_counter {
     OTEL_COUNT_DROPPED_REJECTED,   /* refused by the collector (partial success) */
     OTEL_COUNT_SPOOLED,            /* left in a file, for whoever drains it (spool_drain.h) */
     OTEL_COUNT_DROPPED_BY_RULE,    /* held for a rule that then did not want it */
+    OTEL_COUNT_KEPT,               /* spooled too: in a file of its own (spool_keep.h) */
+    OTEL_COUNT_DROPPED_SPOOL,      /* of these, dropped since for want of room */
     OTEL_COUNT_KEPT_NO_ROOM,       /* times a trace was kept because it could not be held */
     OTEL_COUNTERS,
 };

@@ -25,6 +25,7 @@
 
 #define BATCH_MAX 512
 #define DAY_NS (UINT64_C(24) * 3600 * 1000000000)
+#define MINUTE_NS (UINT64_C(60) * 1000000000)
 
 /* A pass over the folder. Too large for a stack; mapped for the time of the pass. */
 struct pass {
@@ -247,17 +248,35 @@ static int claim(int fd, struct stat *st)
 }
 
 /* A file of no use, and nobody's. */
-static bool is_stale(const struct stat *st)
+static bool is_stale(const struct stat *st, uint64_t after_ns)
 {
     uint64_t now = otel_clock_unix_ns() / 1000000000;
 
-    return now > (uint64_t)st->st_mtime && (now - (uint64_t)st->st_mtime) > DAY_NS / 1000000000;
+    return now > (uint64_t)st->st_mtime && (now - (uint64_t)st->st_mtime) > after_ns / 1000000000;
+}
+
+static int open_file(struct pass *pass, const char *name)
+{
+    return otel_sys_file.openat(pass->folder.fd, name,
+                                O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0);
+}
+
+/* A file under its hidden name whose process was killed while it made it. */
+static void sweep(struct pass *pass, const char *name)
+{
+    int fd = open_file(pass, name);
+    struct stat st;
+
+    if (fd < 0)
+        return;
+    if (claim(fd, &st) == 0 && is_stale(&st, MINUTE_NS))
+        otel_sys_file.unlinkat(pass->folder.fd, name);
+    otel_sys.close(fd);
 }
 
 static void drain_file(struct pass *pass, const char *name)
 {
-    int fd = otel_sys_file.openat(pass->folder.fd, name,
-                                  O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0);
+    int fd = open_file(pass, name);
     struct stat st;
     int err;
 
@@ -277,12 +296,12 @@ static void drain_file(struct pass *pass, const char *name)
         if (ready(pass->header, 0, otel_spool_records_at()) && empty(pass)) {
             otel_sys_file.unlinkat(pass->folder.fd, name);
             pass->sum->files++;
-        } else if (is_stale(&st)) {
+        } else if (is_stale(&st, DAY_NS)) {
             otel_sys_file.unlinkat(pass->folder.fd, name);
         }
         otel_sys.munmap(pass->header, pass->size);
         pass->header = NULL;
-    } else if (is_stale(&st)) {
+    } else if (is_stale(&st, DAY_NS)) {
         otel_sys_file.unlinkat(pass->folder.fd, name);
     }
 }
@@ -305,6 +324,8 @@ static void each_name(struct pass *pass, size_t len)
         at += e->size;
         if (otel_spool_name_parse(e->name, &destination, &pid) && destination == ours)
             drain_file(pass, e->name);
+        else if (e->name[0] == '.' && otel_spool_name_parse(e->name + 1, &destination, &pid))
+            sweep(pass, e->name);
     }
 }
 

@@ -27,10 +27,11 @@ static bool go_on(void)
 static void report(const struct otel_spool_sum *sum)
 {
     if (sum->exported || sum->torn || sum->lost)
-        otel_log(OTEL_LOG_INFO,
-                 "sent %u spans that dead processes left (%u of them open), skipped %u half "
-                 "written, lost %u",
-                 sum->exported, sum->died, sum->torn, sum->lost);
+        otel_log(
+            OTEL_LOG_INFO,
+            "sent %u spans that lay in the spool (%u open when they were left), skipped %u half "
+            "written, lost %u",
+            sum->exported, sum->died, sum->torn, sum->lost);
 }
 
 static void turn(uint32_t unless_within_ms)

@@ -136,19 +136,22 @@ static void print_sum(void)
     uint64_t failed = otel_counter_sum(OTEL_COUNT_DROPPED_EXPORT);
     uint64_t rejected = otel_counter_sum(OTEL_COUNT_DROPPED_REJECTED);
     uint64_t by_rule = otel_counter_sum(OTEL_COUNT_DROPPED_BY_RULE);
-    uint64_t dropped = store_full + queue_full + failed + rejected + by_rule;
-    uint64_t spooled = otel_counter_sum(OTEL_COUNT_SPOOLED);
+    uint64_t too_long = otel_counter_sum(OTEL_COUNT_DROPPED_SPOOL);
+    uint64_t dropped = store_full + queue_full + failed + rejected + too_long + by_rule;
+    uint64_t spooled = otel_counter_sum(OTEL_COUNT_SPOOLED) + otel_counter_sum(OTEL_COUNT_KEPT);
     uint64_t open = started - store_full - ended;
 
     otel_log(
         OTEL_LOG_DEBUG,
         "spans: started %llu = exported %llu + dropped %llu (store full %llu, queue full %llu, "
-        "export failed %llu, rejected %llu, by a rule %llu) + spooled %llu + not ended %llu; "
+        "export failed %llu, rejected %llu, spool full %llu, by a rule %llu) + spooled %llu + not "
+        "ended %llu; "
         "not sampled %llu; kept for want of room %llu",
         (unsigned long long)started, (unsigned long long)exported, (unsigned long long)dropped,
         (unsigned long long)store_full, (unsigned long long)queue_full, (unsigned long long)failed,
-        (unsigned long long)rejected, (unsigned long long)by_rule, (unsigned long long)spooled,
-        (unsigned long long)open, (unsigned long long)otel_counter_sum(OTEL_COUNT_NOT_SAMPLED),
+        (unsigned long long)rejected, (unsigned long long)too_long, (unsigned long long)by_rule,
+        (unsigned long long)spooled, (unsigned long long)open,
+        (unsigned long long)otel_counter_sum(OTEL_COUNT_NOT_SAMPLED),
         (unsigned long long)otel_counter_sum(OTEL_COUNT_KEPT_NO_ROOM));
     /* Other threads may have ended spans while the counters were read: that proves nothing. */
     if (started != exported + dropped + spooled + open &&

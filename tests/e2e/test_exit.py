@@ -25,7 +25,7 @@ def sums(log):
     words = line.replace("(", "").replace(")", "").replace(",", "").replace(";", "").split()
     numbers = [int(w) for w in words if w.isdigit()]
     names = ("started", "exported", "dropped", "store full", "queue full", "export failed",
-             "rejected", "by a rule", "spooled", "not ended", "not sampled",
+             "rejected", "spool full", "by a rule", "spooled", "not ended", "not sampled",
              "kept for want of room")
     return dict(zip(names, numbers))
 

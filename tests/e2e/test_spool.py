@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Spans outlive their process: kill it, and they arrive all the same, once."""
 import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -176,6 +178,107 @@ class Away(SpoolCase):
         runs.communicate()
         self.assertEqual(len({s.span_id for s in self.sink.spans}), 4)
         self.assertEqual(len(self.sink.spans), 4)
+        self.assertEqual(self.files(), [])
+
+
+# A thousand spans for a queue of 64, while nobody takes them: 32 at a time fill half of it, then
+# it waits until they are kept, in a file that was not there.
+THOUSAND = """
+import os, sqlite3, sys, time
+db = sqlite3.connect(":memory:")
+made = 0
+def make(n):
+    global made
+    for made in range(made + 1, made + 1 + n):
+        db.execute("SELECT 7 AS number%d" % made).fetchall()
+def files():
+    return {f for f in os.listdir(sys.argv[1]) if f[0] != "." and not f.endswith(".away")}
+make(1)
+known = files()
+for _ in range(31):
+    make(32)
+    late = time.monotonic() + 60  # of a broken run; no test waits for it
+    while not files() - known:
+        assert time.monotonic() < late, "nothing is kept"
+        time.sleep(0.001)
+    known |= files()
+make(7)
+print("made", flush=True)
+sys.stdin.read()
+"""
+
+
+class Kept(SpoolCase):
+    """More than the queue holds, while the collector is away."""
+
+    def setUp(self):
+        super().setUp()
+        self.log = os.path.join(self.folder(), "log")
+        closed = socket.socket()  # bound, never listening: nobody else gets the port
+        self.addCleanup(closed.close)
+        closed.bind(("127.0.0.1", 0))
+        self.closed, self.port = closed, closed.getsockname()[1]
+
+    def make(self, **settings):
+        small = {"OTEL_BSP_MAX_QUEUE_SIZE": "64", "OTEL_BSP_SCHEDULE_DELAY": "50",
+                 "OTEL_EXPORTER_OTLP_TIMEOUT": "100",
+                 "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self.port}",
+                 "OTEL_AUTO_LOG": self.log, "OTEL_LOG_LEVEL": "debug"}
+        child = self.start(THOUSAND, self.spool, **small, **settings)
+        self.assertEqual(child.stdout.readline(), b"made\n")
+        return child
+
+    def come_back(self):
+        self.closed.close()
+        self.sink = self.collector(port=self.port)
+
+    def sum(self):
+        """started, exported, dropped, spooled; checked."""
+        with open(self.log, encoding="utf-8") as f:
+            log = f.read()
+        found = re.search(r"started (\d+) = exported (\d+) \+ dropped (\d+) .*"
+                          r"spooled (\d+) \+ not ended 0;", log)
+        started, exported, dropped, spooled = map(int, found.groups())
+        self.assertEqual(started, exported + dropped + spooled, log)
+        self.assertNotIn("does not add up", log)
+        return started, exported, dropped, spooled
+
+    def numbers(self):
+        return sorted(int(re.search(r"number(\d+)", s.attrs["db.query.text"]).group(1))
+                      for s in self.sink.spans)
+
+    def test_the_program_itself_sends_them_when_it_is_back(self):
+        child = self.make()
+        self.assertGreater(len(self.files()), 10)
+        self.come_back()
+        self.sink.wait(lambda spans: len(spans) >= 1000)
+        child.communicate()
+        self.assertEqual(self.numbers(), list(range(1, 1001)))
+        started, exported, dropped, spooled = self.sum()
+        self.assertEqual((started, dropped), (1000, 0))
+        self.assertGreater(spooled, 900)
+        self.assertEqual(self.files(), [])
+
+    def test_kill_it_and_they_arrive_once(self):
+        child = self.make()
+        child.kill()
+        child.wait()
+        self.come_back()
+        self.assertEqual(self.drain().returncode, 0)
+        self.assertEqual(self.numbers(), list(range(1, 1001)))
+        self.assertEqual(self.files(), [])
+
+    def test_the_oldest_are_dropped_where_there_are_too_many(self):
+        bound = 300000
+        child = self.make(OTEL_AUTO_SPOOL_MAX=bound)
+        child.communicate()
+        started, exported, dropped, spooled = self.sum()
+        self.assertEqual((started, exported), (1000, 0))
+        self.assertGreater(dropped, 500)
+        self.assertGreater(spooled, 64)
+        self.come_back()
+        self.assertEqual(self.drain().returncode, 0)
+        self.assertEqual(self.numbers(), list(range(1001 - spooled, 1001)))
         self.assertEqual(self.files(), [])
 
 
