@@ -9,6 +9,8 @@
 # The order of what a clone over two connections asks for, and the times of an answer.
 # filter: ^Date: .* => Date:
 # filter: ^Last-Modified: .* => Last-Modified:
+# Which of its connections' slots a request gets, and with it whether it names encodings.
+# drop: ^Accept-Encoding: 
 . "$HARM/lib.sh"
 export GIT_AUTHOR_DATE='1000000000 +0000' GIT_COMMITTER_DATE='1000000000 +0000'
 git config --global init.defaultBranch main
