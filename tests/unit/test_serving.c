@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/context.h"
 #include "core/generation.h"
 #include "core/tls.h"
@@ -305,6 +306,8 @@ Test(serving, a_child_goes_on_until_it_waits_and_has_nothing_open)
 /* --- two threads on one exchange --- */
 
 #define ROUNDS 40000
+#define SECONDS 5 /* fewer rounds where each has to wait for a processor */
+#define NO_MORE UINT64_MAX
 
 /* The cell of this round, 0: none yet. */
 static _Atomic uint64_t round_cell;
@@ -317,9 +320,11 @@ static void *act_late(void *taker)
     struct otel_span_context ctx = context_of(1);
     uint64_t cell;
 
-    for (uint32_t i = 0; i < ROUNDS; i++) {
+    for (uint32_t i = 0;; i++) {
         while (!(cell = atomic_exchange(&round_cell, 0)))
             ;
+        if (cell == NO_MORE)
+            break;
         if (taker) {
             otel_serving_enter(&ctx, cell);
         } else {
@@ -337,10 +342,11 @@ static void *act_late(void *taker)
 
 static void end_while_another_acts(void *taker)
 {
+    uint64_t until = otel_clock_mono_ns() + SECONDS * UINT64_C(1000000000);
     pthread_t thread;
 
     cr_assert_eq(pthread_create(&thread, NULL, act_late, taker), 0);
-    for (uint32_t i = 0; i < ROUNDS; i++) {
+    for (uint32_t i = 0; i < ROUNDS && otel_clock_mono_ns() < until; i++) {
         uint64_t cell = served(2);
 
         atomic_store(&round_cell, cell);
@@ -350,6 +356,7 @@ static void end_while_another_acts(void *taker)
         while (atomic_load(&rounds_done) != i + 1)
             ;
     }
+    atomic_store(&round_cell, NO_MORE);
     pthread_join(thread, NULL);
     cr_expect_eq(otel_serving_open(), 0);
     cr_expect_not(otel_serving_unsure(0), "nothing is open, and yet something waits");
