@@ -46,12 +46,23 @@ void otel_gate_leave(void)
 
 void otel_gate_enter(void)
 {
-    atomic_store(&inside, 1);
-    if (__builtin_expect(!atomic_load(&forks), 1))
-        return;
-    otel_gate_leave();
-    await_none(&forks, FORK_MAX_MS);
-    atomic_store(&inside, 1); /* a fork that begins in between waits for the next leave */
+    uint64_t until = 0;
+
+    for (;;) {
+        uint64_t now;
+
+        atomic_store(&inside, 1);
+        if (__builtin_expect(!atomic_load(&forks), 1))
+            return;
+        now = otel_clock_mono_ns();
+        if (!until)
+            until = now + FORK_MAX_MS * MS;
+        if (now >= until)
+            return;
+        otel_gate_leave();
+        /* Another fork may begin as soon as this one is done: looked at again, from the front. */
+        await_none(&forks, (until - now) / MS + 1);
+    }
 }
 
 void otel_gate_fork_begin(void)
