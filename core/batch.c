@@ -188,10 +188,14 @@ static void free_records(uint32_t n)
         otel_store_free(records[i]);
 }
 
+/* The spool's folder is opened here only where descriptors are our own: a number of the host's may
+ * be closed, and given to something of the host's, before we close it. */
+#define own_numbers otel_privatefd_active
+
 /* A batch that fills the queue gets a file of its own. False: it has its records still. */
 static bool spill(const struct otel_batch *batch, uint32_t n)
 {
-    if (otel_spool_keep(batch->spans, batch->count, resource, resource_len)) {
+    if (own_numbers() && otel_spool_keep(batch->spans, batch->count, resource, resource_len)) {
         free_records(n);
         return true;
     }
@@ -226,7 +230,8 @@ static void settle(const struct otel_batch *batch, const struct otel_export_resu
                    uint32_t n)
 {
     rest_until = result->later ? otel_clock_mono_ns() + delay_ns() : 0;
-    otel_spool_turn_heard(result->later != 0);
+    if (own_numbers())
+        otel_spool_turn_heard(result->later != 0);
     if (result->later == n && keep(batch, n))
         return;
     count_result(result);
@@ -302,7 +307,7 @@ static void drop_rest(void)
  * collector turns out to be away and what it does not take is kept. */
 static void export_all(void)
 {
-    if (otel_batch_exiting() && otel_spool_kept() && otel_spool_turn_away())
+    if (otel_batch_exiting() && otel_spool_kept() && own_numbers() && otel_spool_turn_away())
         return;
     otel_queue_mark();
     while (otel_queue_marked()) {
@@ -335,7 +340,7 @@ static void work(void)
 {
     uint64_t next = otel_clock_mono_ns() + delay_ns();
 
-    if (!busy())
+    if (own_numbers() && !busy())
         otel_spool_turn(busy);
 
     for (;;) {
@@ -353,7 +358,7 @@ static void work(void)
         now = otel_clock_mono_ns();
         if (stop || wanted != load(&flushed) || now >= next) {
             export_all();
-            if (!stop && now >= next)
+            if (!stop && now >= next && own_numbers())
                 otel_spool_turn(busy);
             next = otel_clock_mono_ns() + delay_ns();
         }
@@ -364,7 +369,8 @@ static void work(void)
             otel_sys.futex_wake(&flushed, INT_MAX);
         }
         if (stop) {
-            otel_spool_turn_last(out_of_time);
+            if (own_numbers())
+                otel_spool_turn_last(out_of_time);
             return;
         }
         /* Behind the answer to a flush: under load there may be no end to it. */
