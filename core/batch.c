@@ -342,7 +342,6 @@ static void work(void)
 
     if (own_numbers() && !busy())
         otel_spool_turn(busy);
-
     for (;;) {
         uint64_t now = otel_clock_mono_ns();
         uint32_t wanted;
