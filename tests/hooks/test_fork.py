@@ -95,8 +95,9 @@ class Fork(TestCase):
                    "OTEL_EXPORTER_OTLP_CERTIFICATE": os.path.join(folder, "ca.pem")}
             got = self.children("storm", 150, 1, shim_env=env, collector=collector)
             found = self.by_process(got)
-            self.assertEqual(sum(len(s) == 1 for s in found.values()), 150)
-            self.assertEqual(len(found), 151)
+            # The parent's own two stand in a queue that its other thread fills: they may be dropped.
+            self.assertIn(sum(len(s) == 1 for s in found.values()), (150, 151))
+            self.assertIn(len(found), (150, 151))
 
 
 if __name__ == "__main__":
