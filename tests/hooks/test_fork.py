@@ -95,7 +95,7 @@ class Fork(TestCase):
                    "OTEL_EXPORTER_OTLP_CERTIFICATE": os.path.join(folder, "ca.pem")}
             got = self.children("storm", 150, 1, shim_env=env, collector=collector)
             found = self.by_process(got)
-            # The parent's own two stand in a queue that its other thread fills: they may be dropped.
+            # The parent's two stand in a queue that its other thread fills: they may be dropped.
             self.assertIn(sum(len(s) == 1 for s in found.values()), (150, 151))
             self.assertIn(len(found), (150, 151))
 
